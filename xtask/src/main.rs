@@ -1,0 +1,4 @@
+//! The front door: `cargo xtask <verb>`.
+#![forbid(unsafe_code)]
+
+fn main() {}
