@@ -2,7 +2,7 @@
 
 use std::io::{Cursor, Write};
 
-use fatfs::{FatType, FileSystem, FormatVolumeOptions, FsOptions};
+use fatfs::{Date, DateTime, FatType, FileSystem, FormatVolumeOptions, FsOptions, Time, TimeProvider};
 
 use crate::{Error, identity};
 
@@ -13,7 +13,21 @@ pub const SIZE: u64 = 64 << 20;
 /// Logical sector size in bytes.
 pub const SECTOR: u16 = 512;
 
-/// Writes the volume. Time stamps are FAT's zero (`fatfs` without a clock), the serial number follows from `uki`.
+/// The clock of a volume that has none: every time stamp is FAT's first valid one.
+#[derive(Debug)]
+struct Epoch;
+
+impl TimeProvider for Epoch {
+    fn get_current_date(&self) -> Date {
+        Date { year: 1980, month: 1, day: 1 }
+    }
+
+    fn get_current_date_time(&self) -> DateTime {
+        DateTime { date: self.get_current_date(), time: Time { hour: 0, min: 0, sec: 0, millis: 0 } }
+    }
+}
+
+/// Writes the volume. Time stamps are constant, the serial number follows from `uki`.
 ///
 /// # Errors
 /// If `uki` does not fit.
@@ -31,18 +45,46 @@ pub fn build(uki: &[u8]) -> Result<Vec<u8>, Error> {
         .volume_label(*b"COFFER     ");
     fatfs::format_volume(&mut volume, options).map_err(Error::write("the EFI system partition"))?;
     fill(&mut volume, uki).map_err(Error::write("the EFI system partition"))?;
-    Ok(volume.into_inner())
+    let mut bytes = volume.into_inner();
+    mend_parent_entry(&mut bytes)
+        .ok_or_else(|| Error::input("the EFI system partition", "its folder EFI is missing"))?;
+    Ok(bytes)
 }
 
 fn fill(volume: &mut Cursor<Vec<u8>>, uki: &[u8]) -> std::io::Result<()> {
-    let file_system = FileSystem::new(volume, FsOptions::new())?;
+    let file_system = FileSystem::new(volume, FsOptions::new().time_provider(&Epoch))?;
     let folder = file_system.root_dir().create_dir("EFI")?.create_dir("BOOT")?;
     let mut file = folder.create_file("BOOTX64.EFI")?;
     file.write_all(uki)?;
     file.flush()?;
     drop(file);
     drop(folder);
+    // Counting the free clusters makes the library write the count, which readers otherwise complain about.
+    file_system.stats()?;
     file_system.unmount()
+}
+
+/// Makes the `..` entry of `/EFI` say cluster 0, which is how FAT32 names the root; `fatfs` 0.3 writes the root's real
+/// cluster, and fsck.vfat calls that damage.
+fn mend_parent_entry(volume: &mut [u8]) -> Option<()> {
+    const ENTRY: usize = 32;
+    let number = |at: usize| Some(u32::from_le_bytes(*volume.get(at..)?.first_chunk()?) as usize);
+    let short = |at: usize| Some(usize::from(u16::from_le_bytes(*volume.get(at..)?.first_chunk()?)));
+    let sector = usize::from(SECTOR);
+    let (reserved, tables, table_len, root) =
+        (short(14)?, usize::from(*volume.get(16)?), number(36)?, number(44)?);
+    // One sector a cluster; clusters count from 2.
+    let cluster = |index: usize| (reserved + tables * table_len + index.checked_sub(2)?).checked_mul(sector);
+
+    let root_start = cluster(root)?;
+    let folders = volume.get(root_start..root_start + sector)?;
+    let index = folders.chunks_exact(ENTRY).position(|entry| entry.starts_with(b"EFI        "))?;
+    let folder = root_start + index * ENTRY;
+    let parent = cluster(short(folder + 20)? << 16 | short(folder + 26)?)? + ENTRY;
+    let parent = volume.get_mut(parent..parent + ENTRY).filter(|entry| entry.starts_with(b".. "))?;
+    parent[20..22].fill(0);
+    parent[26..28].fill(0);
+    Some(())
 }
 
 #[cfg(test)]

@@ -13,6 +13,9 @@ pub mod identity;
 pub mod initramfs;
 pub mod uki;
 
+#[cfg(test)]
+mod tests;
+
 pub use error::Error;
 
 /// What goes into one image. All fields are file contents, not paths.

@@ -1,0 +1,128 @@
+//! Every format is opened by a tool that nobody here wrote. A tool that the machine lacks is named and passed over;
+//! `cargo xtask setup` installs them.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+use std::process::Command;
+
+use super::{Image, Ingredients, build};
+
+const STUB_LEN: usize = 0x400;
+
+/// A UEFI application without sections: just the headers.
+fn stub() -> Vec<u8> {
+    let mut file = vec![0_u8; STUB_LEN];
+    let mut put = |at: usize, bytes: &[u8]| file[at..at + bytes.len()].copy_from_slice(bytes);
+    put(0, b"MZ");
+    put(60, &[0x40]);
+    put(0x40, b"PE\0\0\x64\x86");
+    put(0x54, &[240, 0, 0x22, 0]);
+    put(0x58, &0x20b_u16.to_le_bytes());
+    put(0x58 + 32, &0x1000_u32.to_le_bytes());
+    put(0x58 + 36, &0x200_u32.to_le_bytes());
+    put(0x58 + 56, &0x1000_u32.to_le_bytes());
+    put(0x58 + 60, &0x400_u32.to_le_bytes());
+    put(0x58 + 68, &[10]);
+    put(0x58 + 108, &[16]);
+    file
+}
+
+/// An ELF with one loadable segment of four bytes.
+fn kernel() -> Vec<u8> {
+    let mut file = vec![0_u8; 124];
+    let mut put = |at: usize, bytes: &[u8]| file[at..at + bytes.len()].copy_from_slice(bytes);
+    put(0, b"\x7fELF\x02\x01\x01");
+    put(16, &[2, 0, 62, 0, 1]);
+    put(32, &[64]);
+    put(52, &[64, 0, 56, 0, 1, 0]);
+    put(64, &[1]);
+    put(72, &[120]);
+    put(96, &[4]);
+    put(104, &[4]);
+    file
+}
+
+fn image() -> Image {
+    build(&Ingredients {
+        stub: &stub(),
+        kernel: &kernel(),
+        init: &[0x5a; 300_000],
+        command_line: "log=info",
+        version: "1.2.3",
+    })
+    .unwrap()
+}
+
+/// Output of `program`, or nothing where the machine lacks it. Panics where it fails.
+fn tool(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = match Command::new(program).args(arguments).env("LC_ALL", "C").output() {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            eprintln!("skipped: {program} is not installed");
+            return None;
+        }
+        output => output.unwrap(),
+    };
+    let text =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} {arguments:?}: {text}");
+    Some(text)
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn objdump_sees_the_sections_of_systemd_stub() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("coffer.efi");
+    fs::write(&path, image().uki).unwrap();
+    let Some(sections) = tool("objdump", &["-h", text(&path)]) else { return };
+    for name in [".osrel", ".uname", ".cmdline", ".initrd", ".linux"] {
+        assert!(sections.contains(name), "{name} is missing in:\n{sections}");
+    }
+}
+
+#[test]
+fn sgdisk_finds_no_fault_in_the_partition_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("coffer.raw");
+    fs::write(&path, image().disk).unwrap();
+    let Some(verdict) = tool("sgdisk", &["-v", text(&path)]) else { return };
+    assert!(verdict.contains("No problems found"), "{verdict}");
+}
+
+#[test]
+fn fsck_finds_no_fault_and_mtools_reads_the_uki_back() {
+    let image = image();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("esp");
+    let copy = folder.path().join("copy.efi");
+    fs::write(&path, &image.disk[1 << 20..65 << 20]).unwrap();
+    if let Some(verdict) = tool("fsck.vfat", &["-n", "-v", text(&path)]) {
+        assert!(!verdict.contains("nvalid") && !verdict.contains("uninitialized"), "{verdict}");
+    }
+    if tool("mcopy", &["-i", text(&path), "::/EFI/BOOT/BOOTX64.EFI", text(&copy)]).is_some() {
+        assert!(fs::read(&copy).unwrap() == image.uki);
+    }
+}
+
+#[test]
+fn cpio_unpacks_the_initramfs() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("initramfs.cpio");
+    fs::write(&path, image().initramfs).unwrap();
+    let Some(names) = tool("cpio", &["-t", "--quiet", "-F", text(&path)]) else { return };
+    assert_eq!(names.split_whitespace().next_back(), Some("init"));
+    assert_eq!(names.lines().count(), 9);
+}
+
+#[test]
+fn qemu_img_knows_the_size_of_the_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("coffer.raw");
+    fs::write(&path, image().disk).unwrap();
+    let Some(info) = tool("qemu-img", &["info", "-f", "raw", text(&path)]) else { return };
+    assert!(info.contains("(69206016 bytes)"), "{info}");
+}
