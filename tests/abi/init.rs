@@ -1,0 +1,52 @@
+//! The program as PID 1 of an initramfs: mounts, runs what the kernel command line names, powers off.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use nix::mount::{MsFlags, mount};
+use nix::sys::reboot::{RebootMode, reboot};
+
+use crate::run;
+
+/// What is mounted where. The root is the initramfs; nothing else is needed.
+const MOUNTS: [(&str, &str); 4] = [("proc", "/proc"), ("sysfs", "/sys"), ("devtmpfs", "/dev"), ("tmpfs", "/tmp")];
+
+/// Runs as PID 1 and never returns.
+pub fn main() -> ! {
+    println!("abi: init runs");
+    for (kind, target) in MOUNTS {
+        let _ = fs::create_dir_all(target);
+        if let Err(error) = mount(Some(kind), target, Some(kind), MsFlags::empty(), None::<&str>) {
+            println!("abi: mount {kind} on {target}: {error}");
+        }
+    }
+    let _ = fs::set_permissions("/tmp", fs::Permissions::from_mode(0o1777));
+    mount_terminals();
+
+    let filters = selected();
+    println!("abi: filters: {filters:?}");
+    let total = run::run(crate::all().filter(|case| run::is_selected(case.name, &filters)));
+    println!("{total}");
+
+    let Err(error) = reboot(RebootMode::RB_POWER_OFF);
+    println!("abi: power off: {error}");
+    loop {
+        std::thread::park();
+    }
+}
+
+fn mount_terminals() {
+    let _ = fs::create_dir_all("/dev/pts");
+    let options = Some("ptmxmode=0666");
+    if let Err(error) = mount(Some("devpts"), "/dev/pts", Some("devpts"), MsFlags::empty(), options) {
+        println!("abi: mount devpts on /dev/pts: {error}");
+    }
+}
+
+/// The filters of `abi=a,b` on the kernel command line; all cases when there are none.
+fn selected() -> Vec<String> {
+    let command_line = fs::read_to_string("/proc/cmdline").unwrap_or_default();
+    let from_line = command_line.split_whitespace().find_map(|word| word.strip_prefix("abi=")).map(str::to_owned);
+    let text = from_line.or_else(|| std::env::var("abi").ok()).unwrap_or_default();
+    text.split(',').filter(|filter| !filter.is_empty()).map(str::to_owned).collect()
+}

@@ -1,0 +1,76 @@
+//! Unknown numbers, bad pointers, and what a call leaves of the registers (syscalls(2)).
+
+use std::arch::asm;
+
+use crate::case::{Outcome, cases, check_eq, check_fails};
+use crate::raw::{BAD_ADDRESS, KERNEL_ADDRESS, harmless};
+
+cases!("syscall":
+    unknown_numbers_fail_with_enosys,
+    bad_pointers_fail_with_efault,
+    kernel_pointers_fail_with_efault,
+    registers_survive_a_call,
+    sse_state_survives_a_call,
+    a_string_that_crosses_into_nothing_faults,
+);
+
+fn unknown_numbers_fail_with_enosys() -> Outcome {
+    for number in [999, 5000, 0x3fff_ffff, -1] {
+        check_fails!(harmless(number, []), ENOSYS);
+    }
+    Ok(())
+}
+
+fn bad_pointers_fail_with_efault() -> Outcome {
+    check_fails!(harmless(libc::SYS_uname, [BAD_ADDRESS]), EFAULT);
+    check_fails!(harmless(libc::SYS_open, [BAD_ADDRESS, 0]), EFAULT);
+    check_fails!(harmless(libc::SYS_pipe2, [BAD_ADDRESS, 0]), EFAULT);
+    check_fails!(harmless(libc::SYS_clock_gettime, [0, BAD_ADDRESS]), EFAULT);
+    Ok(())
+}
+
+fn kernel_pointers_fail_with_efault() -> Outcome {
+    for address in [KERNEL_ADDRESS, usize::MAX - 4096, 0x7fff_ffff_f000, 0x8000_0000_0000] {
+        check_fails!(harmless(libc::SYS_uname, [address]), EFAULT);
+        check_fails!(harmless(libc::SYS_pipe2, [address, 0]), EFAULT);
+    }
+    Ok(())
+}
+
+fn registers_survive_a_call() -> Outcome {
+    let (b, r8, r9, r10, r12, r15): (u64, u64, u64, u64, u64, u64);
+    // SAFETY: getppid takes nothing and touches no memory; every register it may change is declared.
+    unsafe {
+        asm!(
+            "push rbx", "mov rbx, 0x1111", "mov r8, 0x2222", "mov r9, 0x3333", "mov r10, 0x4444", "mov r12, 0x5555",
+            "mov r15, 0x6666", "mov eax, 110", "syscall", "mov r13, rbx", "pop rbx",
+            out("r13") b, out("r8") r8, out("r9") r9, out("r10") r10, out("r12") r12, out("r15") r15,
+            out("rax") _, out("rcx") _, out("r11") _,
+        );
+    }
+    check_eq!([b, r8, r9, r10, r12, r15], [0x1111, 0x2222, 0x3333, 0x4444, 0x5555, 0x6666]);
+    Ok(())
+}
+
+fn sse_state_survives_a_call() -> Outcome {
+    let value: u64;
+    // SAFETY: sched_yield takes nothing and touches no memory; every register it may change is declared.
+    unsafe {
+        asm!(
+            "mov rdx, 0x123456789abcdef", "movq xmm7, rdx", "mov eax, 24", "syscall", "movq rdx, xmm7",
+            out("rdx") value, out("xmm7") _, out("rax") _, out("rcx") _, out("r11") _,
+        );
+    }
+    check_eq!(value, 0x0123_4567_89ab_cdef);
+    Ok(())
+}
+
+fn a_string_that_crosses_into_nothing_faults() -> Outcome {
+    let pages = crate::memory::Mapping::anonymous(2 * 4096)?;
+    pages.protect(4096..8192, nix::sys::mman::ProtFlags::PROT_NONE)?;
+    for at in 4090..4096 {
+        pages.set(at, b'x');
+    }
+    check_fails!(harmless(libc::SYS_open, [pages.address() + 4090, 0]), EFAULT);
+    Ok(())
+}

@@ -1,0 +1,3 @@
+//! x
+use crate::case::Case;
+pub const CASES: &[&[Case]] = &[];
