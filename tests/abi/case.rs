@@ -88,7 +88,8 @@ macro_rules! check_fails {
                 if number != nix::errno::Errno::$errno {
                     let text = stringify!($call);
                     return Err($crate::case::Failure::wrong(format!(
-                        "{text} failed with {number:?} instead of {}", stringify!($errno)
+                        "{text} failed with {number:?} instead of {}",
+                        stringify!($errno)
                     )));
                 }
             }

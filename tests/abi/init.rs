@@ -9,7 +9,8 @@ use nix::sys::reboot::{RebootMode, reboot};
 use crate::run;
 
 /// What is mounted where. The root is the initramfs; nothing else is needed.
-const MOUNTS: [(&str, &str); 4] = [("proc", "/proc"), ("sysfs", "/sys"), ("devtmpfs", "/dev"), ("tmpfs", "/tmp")];
+const MOUNTS: [(&str, &str); 4] =
+    [("proc", "/proc"), ("sysfs", "/sys"), ("devtmpfs", "/dev"), ("tmpfs", "/tmp")];
 
 /// Runs as PID 1 and never returns.
 pub fn main() -> ! {
@@ -46,7 +47,8 @@ fn mount_terminals() {
 /// The filters of `abi=a,b` on the kernel command line; all cases when there are none.
 fn selected() -> Vec<String> {
     let command_line = fs::read_to_string("/proc/cmdline").unwrap_or_default();
-    let from_line = command_line.split_whitespace().find_map(|word| word.strip_prefix("abi=")).map(str::to_owned);
+    let from_line =
+        command_line.split_whitespace().find_map(|word| word.strip_prefix("abi=")).map(str::to_owned);
     let text = from_line.or_else(|| std::env::var("abi").ok()).unwrap_or_default();
     text.split(',').filter(|filter| !filter.is_empty()).map(str::to_owned).collect()
 }

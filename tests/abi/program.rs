@@ -33,7 +33,8 @@ pub fn play(arguments: &[String]) -> Option<i32> {
         }
         "@cat" => {
             let mut bytes = Vec::new();
-            let copied = std::io::stdin().read_to_end(&mut bytes).and_then(|_| std::io::stdout().write_all(&bytes));
+            let copied =
+                std::io::stdin().read_to_end(&mut bytes).and_then(|_| std::io::stdout().write_all(&bytes));
             Some(i32::from(copied.is_err()))
         }
         "@is-open" => Some(i32::from(nix::sys::stat::fstat(borrowed(number(0))).is_err())),
@@ -44,7 +45,10 @@ pub fn play(arguments: &[String]) -> Option<i32> {
         "@disposition" => Some(crate::signal::disposition_code(number(0))),
         "@blocked" => Some(crate::signal::blocked_code(number(0))),
         "@directory" => {
-            println!("{}", std::env::current_dir().map(|path| path.display().to_string()).unwrap_or_default());
+            println!(
+                "{}",
+                std::env::current_dir().map(|path| path.display().to_string()).unwrap_or_default()
+            );
             Some(0)
         }
         _ => None,

@@ -80,7 +80,9 @@ fn run_one(case: &'static Case) -> nix::Result<WaitStatus> {
         let _ = kill(child.pid, Signal::SIGKILL);
         std::thread::sleep(Duration::from_millis(50));
     }
-    while matches!(waitpid(None, Some(WaitPidFlag::WNOHANG)), Ok(status) if status != WaitStatus::StillAlive) {}
+    while matches!(waitpid(None, Some(WaitPidFlag::WNOHANG)), Ok(status) if status != WaitStatus::StillAlive)
+    {
+    }
     let _ = std::fs::remove_dir_all(&directory);
     status
 }

@@ -36,7 +36,12 @@ fn dontneed_of_a_private_file_mapping_shows_the_file() -> Outcome {
 fn harmless_advice_succeeds() -> Outcome {
     let memory = Mapping::anonymous(4 * 4096)?;
     memory.touch(5);
-    for advice in [MmapAdvise::MADV_NORMAL, MmapAdvise::MADV_RANDOM, MmapAdvise::MADV_SEQUENTIAL, MmapAdvise::MADV_WILLNEED] {
+    for advice in [
+        MmapAdvise::MADV_NORMAL,
+        MmapAdvise::MADV_RANDOM,
+        MmapAdvise::MADV_SEQUENTIAL,
+        MmapAdvise::MADV_WILLNEED,
+    ] {
         memory.advise(0..memory.len(), advice)?;
     }
     check_eq!(memory.byte(4096), 5);

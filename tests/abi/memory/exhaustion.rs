@@ -54,7 +54,10 @@ fn a_process_that_takes_all_memory_is_refused_or_ended() -> Outcome {
         }
     })?;
     let status = child.wait()?;
-    let is_fine = matches!(status, WaitStatus::Exited(_, 12) | WaitStatus::Signaled(_, Signal::SIGKILL | Signal::SIGBUS, _));
+    let is_fine = matches!(
+        status,
+        WaitStatus::Exited(_, 12) | WaitStatus::Signaled(_, Signal::SIGKILL | Signal::SIGBUS, _)
+    );
     check!(is_fine, "{status:?}");
     memory_is_back(before)
 }

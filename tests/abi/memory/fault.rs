@@ -99,7 +99,8 @@ fn protecting_a_hole_fails_with_enomem() -> Outcome {
     let memory = Mapping::anonymous(3 * 4096)?;
     memory.punch(4096..8192)?;
     check_fails!(memory.protect(0..3 * 4096, ProtFlags::PROT_READ), ENOMEM);
-    check_fails!(memory.protect(1..4096, ProtFlags::PROT_READ), EINVAL);
+    // musl's own mprotect rounds the address.
+    check_fails!(crate::raw::harmless(libc::SYS_mprotect, [memory.address() + 1, 4096, 1]), EINVAL);
     Ok(())
 }
 

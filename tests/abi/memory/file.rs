@@ -145,7 +145,10 @@ fn mapping_needs_the_matching_open_mode() -> Outcome {
     check_fails!(memory.protect(0..4096, READ_WRITE), EACCES);
     let writer = File::options().write(true).open("file")?;
     check_fails!(private(&writer, 4096), EACCES);
-    check_fails!(Mapping::of_file(&File::open(".")?, 0, 4096, ProtFlags::PROT_READ, MapFlags::MAP_PRIVATE), ENODEV);
+    check_fails!(
+        Mapping::of_file(&File::open(".")?, 0, 4096, ProtFlags::PROT_READ, MapFlags::MAP_PRIVATE),
+        ENODEV
+    );
     Ok(())
 }
 
@@ -162,10 +165,13 @@ fn a_file_can_be_read_into_its_own_mapping() -> Outcome {
     let file = file(&[b'x'; 8192])?;
     let memory = shared(&file, 8192)?;
     // SAFETY: the target is the first page of the mapping.
-    let count = unsafe { crate::raw::syscall(libc::SYS_pread64, [raw_fd(&file), memory.address(), 4096, 4096]) }?;
+    let count =
+        unsafe { crate::raw::syscall(libc::SYS_pread64, [raw_fd(&file), memory.address(), 4096, 4096]) }?;
     check_eq!(count, 4096);
     // SAFETY: the source is the second page of the mapping.
-    let count = unsafe { crate::raw::syscall(libc::SYS_pwrite64, [raw_fd(&file), memory.address() + 4096, 4096, 8192]) }?;
+    let count = unsafe {
+        crate::raw::syscall(libc::SYS_pwrite64, [raw_fd(&file), memory.address() + 4096, 4096, 8192])
+    }?;
     check_eq!(count, 4096);
     check_eq!(fs::metadata("file")?.len(), 12_288);
     Ok(())
@@ -178,7 +184,8 @@ fn raw_fd(file: &File) -> usize {
 fn a_private_mapping_can_be_made_writable() -> Outcome {
     // As the dynamic loader does with relocations in read-only segments.
     file(&[b'k'; 8192])?;
-    let memory = Mapping::of_file(&File::open("file")?, 0, 8192, ProtFlags::PROT_READ, MapFlags::MAP_PRIVATE)?;
+    let memory =
+        Mapping::of_file(&File::open("file")?, 0, 8192, ProtFlags::PROT_READ, MapFlags::MAP_PRIVATE)?;
     check_eq!(memory.byte(0), b'k');
     memory.protect(0..4096, READ_WRITE)?;
     memory.set(0, b'l');

@@ -31,7 +31,10 @@ const ANONYMOUS: MapFlags = MapFlags::MAP_PRIVATE.union(MapFlags::MAP_ANONYMOUS)
 fn fresh_memory_is_zero() -> Outcome {
     for _ in 0..3 {
         let memory = Mapping::anonymous(64 * 4096)?;
-        check!((0..memory.len()).step_by(512).all(|at| memory.byte(at) == 0), "memory holds what another use left");
+        check!(
+            (0..memory.len()).step_by(512).all(|at| memory.byte(at) == 0),
+            "memory holds what another use left"
+        );
         memory.touch(0xaa);
     }
     Ok(())

@@ -36,7 +36,13 @@ impl Mapping {
         Ok(Self { start, len })
     }
 
-    pub fn of_file(file: &File, offset: i64, len: usize, protection: ProtFlags, flags: MapFlags) -> nix::Result<Self> {
+    pub fn of_file(
+        file: &File,
+        offset: i64,
+        len: usize,
+        protection: ProtFlags,
+        flags: MapFlags,
+    ) -> nix::Result<Self> {
         let size = NonZeroUsize::new(len).ok_or(Errno::EINVAL)?;
         // SAFETY: the kernel chooses an address that nothing uses.
         let start = unsafe { mmap(None, size, protection, flags, file, offset) }?;

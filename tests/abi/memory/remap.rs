@@ -18,7 +18,12 @@ cases!("memory":
 );
 
 /// Resizes a mapping and returns the new one; the old value is used up.
-fn resize(memory: Mapping, len: usize, flags: MRemapFlags, to: Option<NonNull<libc::c_void>>) -> nix::Result<Mapping> {
+fn resize(
+    memory: Mapping,
+    len: usize,
+    flags: MRemapFlags,
+    to: Option<NonNull<libc::c_void>>,
+) -> nix::Result<Mapping> {
     // SAFETY: nothing refers to the mapping, which the new value owns from here on.
     let start = unsafe { mremap(memory.start(), memory.len(), len, flags, to) }?;
     std::mem::forget(memory);

@@ -19,7 +19,8 @@ cases!("pipe":
 fn a_fifo_joins_two_processes() -> Outcome {
     mkfifo("fifo", Mode::S_IRWXU)?;
     let child = child::fork(|| {
-        let written = File::options().write(true).open("fifo").and_then(|mut file| file.write_all(b"through a name"));
+        let written =
+            File::options().write(true).open("fifo").and_then(|mut file| file.write_all(b"through a name"));
         i32::from(written.is_err())
     })?;
     let mut text = String::new();

@@ -193,7 +193,10 @@ fn a_large_transfer_arrives_whole() -> Outcome {
     let (reader, writer) = pipe()?;
     let bytes: Vec<u8> = (0..3_000_000_u32).map(|at| (at % 253) as u8).collect();
     let child = child::fork(|| {
-        i32::from(std::io::Write::write_all(&mut std::fs::File::from(writer.try_clone().expect("a copy")), &bytes).is_err())
+        i32::from(
+            std::io::Write::write_all(&mut std::fs::File::from(writer.try_clone().expect("a copy")), &bytes)
+                .is_err(),
+        )
     })?;
     drop(writer);
     let mut arrived = Vec::new();

@@ -33,7 +33,9 @@ fn clone3(arguments: &libc::clone_args, code: i32) -> nix::Result<Pid> {
     let address = std::ptr::from_ref(arguments) as usize;
     // SAFETY: without CLONE_VM this is a fork; the child only exits.
     let pid = unsafe { raw::syscall(libc::SYS_clone3, [address, SIZE]) }?;
-    if pid == 0 { exit_now(code) }
+    if pid == 0 {
+        exit_now(code)
+    }
     Ok(Pid::from_raw(i32::try_from(pid).unwrap_or(0)))
 }
 

@@ -148,7 +148,13 @@ fn spawn_reports_a_missing_program() -> Outcome {
 fn fexecve_runs_an_open_file() -> Outcome {
     let file = File::open(SELF)?;
     let child = crate::child::fork(|| {
-        let _ = nix::unistd::execveat(&file, c"", &[c"x", c"@exit", c"12"], &[c""; 0], nix::fcntl::AtFlags::AT_EMPTY_PATH);
+        let _ = nix::unistd::execveat(
+            &file,
+            c"",
+            &[c"x", c"@exit", c"12"],
+            &[c""; 0],
+            nix::fcntl::AtFlags::AT_EMPTY_PATH,
+        );
         1
     })?;
     check_eq!(child.exit_code()?, 12);

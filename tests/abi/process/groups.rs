@@ -95,6 +95,9 @@ fn kill_zero_reaches_the_own_group() -> Outcome {
 fn kill_of_nobody_fails_with_esrch() -> Outcome {
     check_fails!(nix::sys::signal::kill(Pid::from_raw(0x3f_ffff), Signal::SIGTERM), ESRCH);
     check!(nix::sys::signal::kill(getpid(), None).is_ok());
-    check_fails!(crate::raw::harmless(libc::SYS_kill, [getpid().as_raw().unsigned_abs() as usize, 200]), EINVAL);
+    check_fails!(
+        crate::raw::harmless(libc::SYS_kill, [getpid().as_raw().unsigned_abs() as usize, 200]),
+        EINVAL
+    );
     Ok(())
 }

@@ -31,7 +31,10 @@ fn no_new_privs_sticks() -> Outcome {
         check!(prctl::get_no_new_privs()?);
         Ok(())
     })?;
-    check_fails!(harmless(libc::SYS_prctl, [libc::PR_SET_NO_NEW_PRIVS.unsigned_abs() as usize, 0, 0, 0, 0]), EINVAL);
+    check_fails!(
+        harmless(libc::SYS_prctl, [libc::PR_SET_NO_NEW_PRIVS.unsigned_abs() as usize, 0, 0, 0, 0]),
+        EINVAL
+    );
     Ok(())
 }
 

@@ -75,7 +75,8 @@ fn wait_nohang_returns_at_once() -> Outcome {
 }
 
 fn wait_for_any_child_takes_each_once() -> Outcome {
-    let mut pids = (0..5).map(|code| Ok(child::fork(move || code)?.pid)).collect::<Result<Vec<_>, Errno>>()?;
+    let mut pids =
+        (0..5).map(|code| Ok(child::fork(move || code)?.pid)).collect::<Result<Vec<_>, Errno>>()?;
     for _ in 0..5 {
         let pid = wait()?.pid();
         check!(pid.is_some_and(|pid| pids.contains(&pid)), "waited for {pid:?}");
@@ -180,7 +181,9 @@ fn wait4_reports_usage() -> Outcome {
     check_eq!(pid, child.pid.as_raw());
     // SAFETY: all zeroes are a valid rusage, and the call has filled it.
     let usage = unsafe { usage.assume_init() };
-    let used = usage.ru_utime.tv_usec + usage.ru_stime.tv_usec + (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1_000_000;
+    let used = usage.ru_utime.tv_usec
+        + usage.ru_stime.tv_usec
+        + (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1_000_000;
     check!(used > 10_000, "a child that worked for 100 ms used {used} us");
     Ok(())
 }

@@ -175,7 +175,9 @@ fn a_signal_interrupts_another_process() -> Outcome {
 }
 
 fn default_actions_end_or_ignore() -> Outcome {
-    for signal in [Signal::SIGHUP, Signal::SIGPIPE, Signal::SIGALRM, Signal::SIGABRT, Signal::SIGIO, Signal::SIGSYS] {
+    for signal in
+        [Signal::SIGHUP, Signal::SIGPIPE, Signal::SIGALRM, Signal::SIGABRT, Signal::SIGIO, Signal::SIGSYS]
+    {
         let child = child::fork(|| {
             // std ignores SIGPIPE at start.
             let _ = install(signal, SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());

@@ -80,7 +80,9 @@ fn set_alternate(memory: &Mapping) -> nix::Result<()> {
 fn a_handler_runs_on_the_alternate_stack() -> Outcome {
     let memory = Mapping::anonymous(64 * 1024)?;
     set_alternate(&memory)?;
-    let is_inside = || (memory.address()..memory.address() + memory.len()).contains(&STACK_ADDRESS.load(Ordering::SeqCst));
+    let is_inside = || {
+        (memory.address()..memory.address() + memory.len()).contains(&STACK_ADDRESS.load(Ordering::SeqCst))
+    };
     install(Signal::SIGUSR1, SigHandler::Handler(note_stack), SaFlags::SA_ONSTACK, SigSet::empty())?;
     kill(getpid(), Signal::SIGUSR1)?;
     check!(is_inside(), "the handler ran at {:#x}", STACK_ADDRESS.load(Ordering::SeqCst));

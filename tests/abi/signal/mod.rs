@@ -73,6 +73,7 @@ pub fn disposition_code(signal: i32) -> i32 {
 
 /// 1 if the signal is blocked, 0 if not; for a program that has been executed.
 pub fn blocked_code(signal: i32) -> i32 {
-    let is_blocked = Signal::try_from(signal).and_then(|signal| Ok(SigSet::thread_get_mask()?.contains(signal)));
+    let is_blocked =
+        Signal::try_from(signal).and_then(|signal| Ok(SigSet::thread_get_mask()?.contains(signal)));
     is_blocked.map_or(99, i32::from)
 }

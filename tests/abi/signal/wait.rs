@@ -88,7 +88,9 @@ fn setitimer_fires_again_and_again() -> Outcome {
     let period = libc::timeval { tv_sec: 0, tv_usec: 20_000 };
     let timer = libc::itimerval { it_interval: period, it_value: period };
     // SAFETY: the value is a live local.
-    nix::errno::Errno::result(unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut()) })?;
+    nix::errno::Errno::result(unsafe {
+        libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut())
+    })?;
     let start = Instant::now();
     while counted() < 5 {
         nix::unistd::pause();
