@@ -1,0 +1,132 @@
+//! [`Image`]: the verified metadata of one image and the list of its layers.
+
+use oci_spec::image::{Arch, Descriptor, Digest, ImageConfiguration, Os};
+
+use crate::compression::Compression;
+use crate::digest::Hasher;
+use crate::store::{Blob, Store};
+use crate::{Error, docker_archive, layout};
+
+/// Which image of an archive is wanted.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// A name as the archive has it (`debian:12`) or its tag alone. None: the only image there is.
+    pub reference: Option<String>,
+}
+
+/// An image whose index, manifest and configuration match their digests. Its layers are verified as they are unpacked.
+#[derive(Debug)]
+pub struct Image {
+    pub(crate) store: Store,
+    /// The digest of the image manifest; docker archives have no manifest of this kind.
+    pub manifest_digest: Option<Digest>,
+    /// The digest of the configuration: what docker calls the image's ID.
+    pub config_digest: Digest,
+    pub config: ImageConfiguration,
+    /// Bottom layer first.
+    pub layers: Vec<Layer>,
+}
+
+/// One layer of an image, not yet verified.
+#[derive(Clone, Debug)]
+pub struct Layer {
+    /// What the store calls it.
+    pub(crate) name: String,
+    /// The digest of the stored (compressed) bytes. None in a docker archive, which promises only `diff_id`.
+    pub(crate) digest: Option<Digest>,
+    /// The digest of the plain tar.
+    pub diff_id: Digest,
+    pub(crate) compression: Compression,
+    /// Stored length in bytes.
+    pub size: u64,
+}
+
+impl Layer {
+    /// What to call the layer in a message: the digest it is stored under.
+    #[must_use]
+    pub fn label(&self) -> String {
+        self.digest.as_ref().unwrap_or(&self.diff_id).to_string()
+    }
+}
+
+impl Image {
+    /// Finds the wanted image for linux/amd64 in `store` and verifies its metadata.
+    ///
+    /// An OCI layout is preferred to a docker archive when a tar is both (as `docker save` has made them since version
+    /// 25), because a layout promises the digest of every stored byte.
+    ///
+    /// # Errors
+    ///
+    /// Any [`Error`] but the layers' own.
+    pub fn open(store: Store, selection: &Selection) -> Result<Self, Error> {
+        let image = if store.open("oci-layout")?.is_some() {
+            layout::open(store, selection)?
+        } else if store.open("manifest.json")?.is_some() {
+            docker_archive::open(store, selection)?
+        } else {
+            return Err(Error::NotAnImage);
+        };
+        if !matches_platform(image.config.architecture(), image.config.os()) {
+            let found = format!("{}/{}", image.config.os(), image.config.architecture());
+            return Err(Error::Platform { found });
+        }
+        Ok(image)
+    }
+
+    pub(crate) fn open_layer(&self, layer: &Layer) -> Result<Blob, Error> {
+        self.store.open(&layer.name)?.ok_or_else(|| Error::Missing(layer.name.clone()))
+    }
+}
+
+/// Whether this machine runs such an image.
+pub(crate) fn matches_platform(architecture: &Arch, os: &Os) -> bool {
+    *architecture == Arch::Amd64 && *os == Os::Linux
+}
+
+/// The name under which a layout stores what has this digest.
+pub(crate) fn blob_name(digest: &Digest) -> String {
+    format!("blobs/{}/{}", digest.algorithm(), digest.digest())
+}
+
+/// Reads the metadata that `descriptor` points to, and verifies size and digest.
+pub(crate) fn read_verified(store: &Store, descriptor: &Descriptor) -> Result<Vec<u8>, Error> {
+    let name = blob_name(descriptor.digest());
+    let bytes = store.read(&name)?.ok_or_else(|| Error::Missing(name.clone()))?;
+    check_size(&name, descriptor.size(), bytes.len() as u64)?;
+    verify(&bytes, &name, descriptor.digest())?;
+    Ok(bytes)
+}
+
+/// Verifies bytes that are in memory.
+pub(crate) fn verify(bytes: &[u8], name: &str, digest: &Digest) -> Result<(), Error> {
+    let mut hasher = Hasher::of(digest)?;
+    hasher.update(bytes);
+    hasher.verify(format!("`{name}`"), digest)
+}
+
+/// Compares a length with what a descriptor says.
+pub(crate) fn check_size(name: &str, expected: u64, actual: u64) -> Result<(), Error> {
+    if expected == actual { Ok(()) } else { Err(Error::Size { name: name.to_owned(), expected, actual }) }
+}
+
+/// Decodes JSON from the image.
+pub(crate) fn decode<T: serde::de::DeserializeOwned>(bytes: &[u8], name: &str) -> Result<T, Error> {
+    serde_json::from_slice(bytes)
+        .map_err(|error| Error::Malformed { name: name.to_owned(), reason: error.to_string() })
+}
+
+/// The configuration's list of layer digests, which must be as many as the layers.
+pub(crate) fn diff_ids(config: &ImageConfiguration, name: &str, layers: usize) -> Result<Vec<Digest>, Error> {
+    let malformed = |reason: String| Error::Malformed { name: name.to_owned(), reason };
+    let diff_ids = config.rootfs().diff_ids();
+    if diff_ids.len() != layers {
+        return Err(malformed(format!("{} diff_ids for {layers} layers", diff_ids.len())));
+    }
+    diff_ids
+        .iter()
+        .map(|text| {
+            text.parse()
+                .map_err(|_| malformed(format!("diff_id `{}` is not a digest", text.escape_default())))
+        })
+        .collect()
+}

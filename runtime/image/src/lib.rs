@@ -1,0 +1,22 @@
+//! Container images: read an OCI image layout or a docker-archive, verify every digest, unpack layers for overlayfs.
+//!
+//! Start at [`Image::open`], which turns a [`Store`] (a tar on a disk or a folder) into verified metadata, then
+//! [`unpack::unpack`], which writes one layer as a directory. Everything read is untrusted until its digest has
+//! matched, and stays hostile after that: a layer can be what its digest says and still try to leave its directory.
+//!
+//! Plain Linux userland: the image's PID 1 uses it, and host tools reuse it for checks before a boot.
+#![forbid(unsafe_code)]
+
+pub mod compression;
+pub mod digest;
+pub mod docker_archive;
+pub mod error;
+pub mod image;
+pub mod layout;
+pub mod store;
+pub mod tar;
+pub mod unpack;
+
+pub use error::Error;
+pub use image::{Image, Layer, Selection};
+pub use store::{Blob, Store};

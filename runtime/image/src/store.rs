@@ -1,0 +1,179 @@
+//! Where an image's named pieces are: a tar read in place (a disk, a file) or a folder.
+//!
+//! A [`Store`] only finds bytes by name. It verifies nothing; [`Image`](crate::Image) does.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::Error;
+use crate::tar::{Kind, Reader, Skip};
+
+/// How many links in a row are followed inside an archive: old `docker save` has one, a loop has no end.
+const MAX_LINKS: usize = 8;
+
+/// The largest piece of metadata (index, manifest, configuration) that is read into memory, in bytes; the limit that
+/// the OCI distribution specification sets for manifests.
+pub const METADATA_LIMIT: u64 = 4 << 20;
+
+/// The pieces of an image by name, such as `blobs/sha256/…`.
+#[derive(Debug)]
+pub enum Store {
+    /// A tar that was indexed once and is read in place.
+    Archive { file: Arc<File>, index: HashMap<String, Place> },
+    /// A folder with the same names as files.
+    Folder(PathBuf),
+}
+
+/// Where an archive has one piece.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// In the archive itself; both in bytes.
+    Bytes { offset: u64, length: u64 },
+    /// Under another name.
+    Link(String),
+}
+
+impl Store {
+    /// Indexes the tar in `file`, which may be a block device longer than the tar. Contents are not read.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Archive`] when the tar's structure is broken.
+    pub fn archive(file: File) -> Result<Self, Error> {
+        let file = Arc::new(file);
+        let mut index = HashMap::new();
+        let mut tar = Reader::new(Blob { file: Arc::clone(&file), offset: 0, length: u64::MAX, position: 0 });
+        while let Some(entry) = tar.next_entry().map_err(Error::Archive)? {
+            let name = normal(&String::from_utf8_lossy(&entry.path), "");
+            let place = match entry.kind {
+                Kind::File => Place::Bytes { offset: tar.source().position, length: entry.size },
+                Kind::HardLink => Place::Link(normal(&String::from_utf8_lossy(&entry.link), "")),
+                Kind::Symlink => Place::Link(normal(&String::from_utf8_lossy(&entry.link), &name)),
+                _ => continue,
+            };
+            index.insert(name, place);
+        }
+        Ok(Self::Archive { file, index })
+    }
+
+    /// Finds the piece called `name`. None when there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Read`] when a file of a folder cannot be opened.
+    pub fn open(&self, name: &str) -> Result<Option<Blob>, Error> {
+        match self {
+            Self::Archive { file, index } => {
+                let mut name = name;
+                for _ in 0..MAX_LINKS {
+                    match index.get(name) {
+                        Some(Place::Link(target)) => name = target,
+                        Some(&Place::Bytes { offset, length }) => {
+                            return Ok(Some(Blob { file: Arc::clone(file), offset, length, position: 0 }));
+                        }
+                        None => return Ok(None),
+                    }
+                }
+                Ok(None)
+            }
+            Self::Folder(folder) => open_file(&folder.join(name), name),
+        }
+    }
+
+    /// Reads a piece of metadata whole. None when there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooLarge`] beyond [`METADATA_LIMIT`], [`Error::Read`] when reading fails.
+    pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
+        let Some(mut blob) = self.open(name)? else { return Ok(None) };
+        if blob.length > METADATA_LIMIT {
+            return Err(Error::TooLarge { name: name.to_owned(), limit: METADATA_LIMIT });
+        }
+        let mut bytes = Vec::new();
+        blob.read_to_end(&mut bytes).map_err(|source| Error::Read { name: name.to_owned(), source })?;
+        Ok(Some(bytes))
+    }
+}
+
+fn open_file(path: &Path, name: &str) -> Result<Option<Blob>, Error> {
+    let opened = File::open(path).and_then(|file| Ok((file.metadata()?, file)));
+    match opened {
+        Ok((metadata, file)) if metadata.is_file() => {
+            Ok(Some(Blob { file: Arc::new(file), offset: 0, length: metadata.len(), position: 0 }))
+        }
+        Ok(_) => Ok(None),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(None)
+        }
+        Err(source) => Err(Error::Read { name: name.to_owned(), source }),
+    }
+}
+
+/// A name as the index has it: relative to the folder of `base`, without `.` and `..` components. Nothing is opened by
+/// such a name outside of the archive, so `..` beyond the top needs no refusal: it finds nothing.
+fn normal(name: &str, base: &str) -> String {
+    let mut components: Vec<&str> = base.split('/').collect();
+    components.pop();
+    for component in name.split('/') {
+        match component {
+            "" | "." => {}
+            ".." => drop(components.pop()),
+            component => components.push(component),
+        }
+    }
+    components.join("/")
+}
+
+/// One piece of an image, read from its start; several can be read at a time.
+#[derive(Debug)]
+pub struct Blob {
+    file: Arc<File>,
+    offset: u64,
+    length: u64,
+    position: u64,
+}
+
+impl Blob {
+    /// Length in bytes. (That the archive or disk really goes on so long shows when reading.)
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+}
+
+impl Read for Blob {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.length - self.position).unwrap_or(usize::MAX);
+        let length = buffer.len().min(left);
+        let buffer = buffer.get_mut(..length).unwrap_or_default();
+        let at = self.offset.checked_add(self.position).ok_or(io::ErrorKind::UnexpectedEof)?;
+        let count = self.file.read_at(buffer, at)?;
+        self.position += count as u64;
+        Ok(count)
+    }
+}
+
+impl Skip for Blob {
+    fn skip(&mut self, bytes: u64) -> io::Result<()> {
+        let position = self.position.checked_add(bytes).filter(|&position| position <= self.length);
+        self.position = position.ok_or(io::ErrorKind::UnexpectedEof)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::normal;
+
+    #[test]
+    fn links_are_relative_to_their_folder() {
+        assert_eq!(normal("../b/layer.tar", "a/layer.tar"), "b/layer.tar");
+        assert_eq!(normal("./index.json", ""), "index.json");
+        assert_eq!(normal("../../../etc/passwd", "a/b"), "etc/passwd");
+    }
+}

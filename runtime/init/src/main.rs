@@ -1,0 +1,4 @@
+//! PID 1 of the image.
+#![forbid(unsafe_code)]
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Containers as the OCI runtime specification describes them.
