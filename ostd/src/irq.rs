@@ -5,13 +5,34 @@ use crate::Result;
 /// Keeps interrupts off on this CPU until dropped. Not `Send`.
 #[derive(Debug)]
 pub struct IrqGuard {
-    _was_on: bool,
+    was_on: bool,
     _not_send: core::marker::PhantomData<*const ()>,
 }
 
 /// Turns interrupts off on this CPU.
 pub fn disable_local() -> IrqGuard {
-    todo!()
+    #[cfg(target_os = "none")]
+    let was_on = {
+        let was_on = x86_64::instructions::interrupts::are_enabled();
+        if was_on {
+            x86_64::instructions::interrupts::disable();
+        }
+        was_on
+    };
+    #[cfg(not(target_os = "none"))]
+    let was_on = false;
+    IrqGuard { was_on, _not_send: core::marker::PhantomData }
+}
+
+impl Drop for IrqGuard {
+    fn drop(&mut self) {
+        #[cfg(target_os = "none")]
+        if self.was_on {
+            x86_64::instructions::interrupts::enable();
+        }
+        #[cfg(not(target_os = "none"))]
+        let _ = self.was_on;
+    }
 }
 
 /// Whether an interrupt handler is running on this CPU.

@@ -73,7 +73,8 @@ impl<T: ?Sized> RwLock<T> {
 
     /// Shares the value if no writer has it or waits for it.
     pub fn try_read(&self) -> Option<RwLockReadGuard<'_, T>> {
-        self.try_acquire_read().then_some(RwLockReadGuard { lock: self, _not_send: core::marker::PhantomData })
+        self.try_acquire_read()
+            .then_some(RwLockReadGuard { lock: self, _not_send: core::marker::PhantomData })
     }
 
     /// Takes the value if nobody has it.
