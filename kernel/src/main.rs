@@ -1,6 +1,22 @@
+//! The kernel: the Linux ABI on ostd, without a line of `unsafe`. Start reading at [`init`].
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]
+
 extern crate alloc;
-ostd::entry!(start);
-fn start() {}
+
+mod context;
+mod error;
+mod event;
+mod fs;
+mod init;
+mod mm;
+mod process;
+mod syscall;
+mod thread;
+
+ostd::entry!(main);
+
+fn main() {
+    init::start();
+}

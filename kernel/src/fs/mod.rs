@@ -1,0 +1,5 @@
+//! Files: the VFS, file systems, open files and descriptor tables.
+
+pub mod fd_table;
+pub mod open_file;
+pub mod vfs;
