@@ -1,7 +1,7 @@
 //! Container images: read an OCI image layout or a docker-archive, verify every digest, unpack layers for overlayfs.
 //!
 //! Start at [`Image::open`], which turns a [`Store`] (a tar on a disk or a folder) into verified metadata, then
-//! [`unpack::unpack`], which writes one layer as a directory. Everything read is untrusted until its digest has
+//! [`unpack::unpack`], which writes one layer as a directory; [`Snapshot`] mounts layers over each other. Everything read is untrusted until its digest has
 //! matched, and stays hostile after that: a layer can be what its digest says and still try to leave its directory.
 //!
 //! Plain Linux userland: the image's PID 1 uses it, and host tools reuse it for checks before a boot.
@@ -13,10 +13,12 @@ pub mod docker_archive;
 pub mod error;
 pub mod image;
 pub mod layout;
+pub mod snapshot;
 pub mod store;
 pub mod tar;
 pub mod unpack;
 
 pub use error::Error;
 pub use image::{Image, Layer, Selection};
+pub use snapshot::Snapshot;
 pub use store::{Blob, Store};

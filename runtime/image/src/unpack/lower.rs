@@ -23,18 +23,27 @@ impl Found {
         FileType::from_raw_mode(self.status.st_mode)
     }
 
-    /// Owner, mode and time. (Attributes other than capabilities matter little here; see [`Found::capability`].)
+    /// Owner, mode and time. (Attributes other than capabilities matter little here; see [`capability`].)
     pub fn metadata(&self) -> Metadata {
-        Metadata {
-            uid: self.status.st_uid,
-            gid: self.status.st_gid,
-            mode: self.status.st_mode & 0o7777,
-            modified: Time {
-                seconds: self.status.st_mtime,
-                nanoseconds: u32::try_from(self.status.st_mtime_nsec).unwrap_or_default(),
-            },
-            attributes: Vec::new(),
-        }
+        metadata(&self.status)
+    }
+}
+
+/// Owner, mode and time of a layer's root directory.
+pub fn of_root(layer: &Tree) -> Result<Metadata, Errno> {
+    rustix::fs::fstat(layer).map(|status| metadata(&status))
+}
+
+fn metadata(status: &Stat) -> Metadata {
+    Metadata {
+        uid: status.st_uid,
+        gid: status.st_gid,
+        mode: status.st_mode & 0o7777,
+        modified: Time {
+            seconds: status.st_mtime,
+            nanoseconds: u32::try_from(status.st_mtime_nsec).unwrap_or_default(),
+        },
+        attributes: Vec::new(),
     }
 }
 

@@ -53,8 +53,15 @@ impl Writer {
                 source: errno.into(),
             })
         };
-        let lower = lower.iter().map(|path| open(path)).collect::<Result<_, _>>()?;
-        Ok(Self { tree: open(into)?, lower, last: None, directory_times: BTreeMap::new() })
+        let lower: Vec<Tree> = lower.iter().map(|path| open(path)).collect::<Result<_, _>>()?;
+        let tree = open(into)?;
+        // The layer may say nothing about the root directory, which then stays what it is below.
+        if let Some(below) = lower.first() {
+            let path = EntryPath::default();
+            let metadata = lower::of_root(below).map_err(failed("look below for", &path))?;
+            metadata.apply(&tree).map_err(failed("set the owner of", &path))?;
+        }
+        Ok(Self { tree, lower, last: None, directory_times: BTreeMap::new() })
     }
 
     /// Makes one entry, taking a file's data from `tar`.

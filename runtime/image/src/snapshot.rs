@@ -1,0 +1,103 @@
+//! [`Snapshot`]: a container's root file system, its image's layers under a writable directory of its own (overlayfs).
+
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::io::Errno;
+use rustix::mount::{MountFlags, UnmountFlags};
+
+use crate::Error;
+
+/// A mounted overlay and the folder that holds everything of it.
+#[derive(Debug)]
+pub struct Snapshot {
+    folder: PathBuf,
+    root: PathBuf,
+}
+
+impl Snapshot {
+    /// Makes `folder` and mounts in it. `layers` are the image's unpacked layers, topmost first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Directory`] with what failed; nothing is left then.
+    pub fn mount(folder: &Path, layers: &[PathBuf]) -> Result<Self, Error> {
+        let snapshot = Self { folder: folder.to_owned(), root: folder.join("root") };
+        match snapshot.try_mount(layers) {
+            Ok(()) => Ok(snapshot),
+            Err(error) => {
+                // The first error is the one to tell; what is left of the folder holds no mount.
+                let _ = fs::remove_dir_all(folder);
+                Err(error)
+            }
+        }
+    }
+
+    /// Where the container's root file system is mounted.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The folder; the caller may keep more of the container in it. [`Snapshot::remove`] removes that, too.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Unmounts, and removes the folder with all that the container wrote.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Directory`] with what failed.
+    pub fn remove(self) -> Result<(), Error> {
+        match rustix::mount::unmount(&self.root, UnmountFlags::empty()) {
+            // Something still uses it, say a process that is just ending: out of sight now, gone with the last user.
+            Err(Errno::BUSY) => rustix::mount::unmount(&self.root, UnmountFlags::DETACH),
+            result => result,
+        }
+        .map_err(failed("unmount", &self.root))?;
+        fs::remove_dir_all(&self.folder).map_err(failed_io("remove", &self.folder))
+    }
+
+    fn try_mount(&self, layers: &[PathBuf]) -> Result<(), Error> {
+        let folder = |name: &str| {
+            let path = self.folder.join(name);
+            fs::DirBuilder::new().mode(0o755).create(&path).map_err(failed_io("create", &path)).map(|()| path)
+        };
+        fs::DirBuilder::new().mode(0o700).create(&self.folder).map_err(failed_io("create", &self.folder))?;
+        let (upper, work, root) = (folder("upper")?, folder("work")?, folder("root")?);
+
+        // An image without layers is an empty directory. Otherwise the upper directory covers the image's root directory, so it
+        // looks like it.
+        let empty;
+        let layers = if let [top, ..] = layers {
+            let top = fs::metadata(top).map_err(failed_io("look at", top))?;
+            std::os::unix::fs::chown(&upper, Some(top.uid()), Some(top.gid()))
+                .map_err(failed_io("give", &upper))?;
+            fs::set_permissions(&upper, fs::Permissions::from_mode(top.mode() & 0o7777))
+                .map_err(failed_io("set the mode of", &upper))?;
+            layers
+        } else {
+            empty = [folder("empty")?];
+            &empty
+        };
+        let lower: Vec<String> = layers.iter().map(|layer| layer.display().to_string()).collect();
+        let options =
+            format!("lowerdir={},upperdir={},workdir={}", lower.join(":"), upper.display(), work.display());
+        let options = std::ffi::CString::new(options).map_err(|_| failed("mount", &root)(Errno::INVAL))?;
+        rustix::mount::mount("overlay", &root, "overlay", MountFlags::empty(), options.as_c_str())
+            .map_err(failed("mount", &root))
+    }
+}
+
+fn failed(action: &'static str, path: &Path) -> impl FnOnce(Errno) -> Error {
+    let fail = failed_io(action, path);
+    move |errno| fail(errno.into())
+}
+
+fn failed_io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+    let path = path.display().to_string();
+    move |source| Error::Directory { action, path, source }
+}

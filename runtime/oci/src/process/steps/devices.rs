@@ -1,0 +1,74 @@
+//! The nodes and links of the container's /dev: the runtime specification's default devices and those configured.
+//!
+//! <https://github.com/opencontainers/runtime-spec/blob/main/config-linux.md#default-devices>
+
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use oci_spec::runtime::{LinuxDeviceType, Spec};
+use rustix::fs::{CWD, FileType, Gid, Mode, Uid, makedev};
+
+use crate::Error;
+use crate::root::Root;
+
+/// Name, major and minor number.
+const DEFAULT: [(&str, u32, u32); 6] = [
+    ("/dev/null", 1, 3),
+    ("/dev/zero", 1, 5),
+    ("/dev/full", 1, 7),
+    ("/dev/random", 1, 8),
+    ("/dev/urandom", 1, 9),
+    ("/dev/tty", 5, 0),
+];
+
+const LINKS: [(&str, &str); 6] = [
+    ("/dev/fd", "/proc/self/fd"),
+    ("/dev/stdin", "/proc/self/fd/0"),
+    ("/dev/stdout", "/proc/self/fd/1"),
+    ("/dev/stderr", "/proc/self/fd/2"),
+    ("/dev/core", "/proc/kcore"),
+    ("/dev/ptmx", "pts/ptmx"),
+];
+
+/// Makes them in the tree, whose /dev is an empty tmpfs by now.
+pub fn create(spec: &Spec, root: &Root) -> Result<(), Error> {
+    for (path, major, minor) in DEFAULT {
+        node(root, Path::new(path), FileType::CharacterDevice, (major, minor), 0o666, (0, 0))?;
+    }
+    for device in spec.linux().iter().filter_map(|linux| linux.devices().as_ref()).flatten() {
+        let unsupported =
+            || Error::Unsupported { what: "device", value: device.path().display().to_string() };
+        let kind = match device.typ() {
+            LinuxDeviceType::C | LinuxDeviceType::U => FileType::CharacterDevice,
+            LinuxDeviceType::B => FileType::BlockDevice,
+            LinuxDeviceType::P => FileType::Fifo,
+            LinuxDeviceType::A => return Err(unsupported()),
+        };
+        let number = |number: i64| u32::try_from(number).map_err(|_| unsupported());
+        let numbers = (number(device.major())?, number(device.minor())?);
+        let owner = (device.uid().unwrap_or_default(), device.gid().unwrap_or_default());
+        node(root, device.path(), kind, numbers, device.file_mode().unwrap_or(0o666), owner)?;
+    }
+    for (path, target) in LINKS {
+        let at = root.path().join(path.trim_start_matches('/'));
+        symlink(target, at).map_err(Error::io(format!("create `{path}`")))?;
+    }
+    Ok(())
+}
+
+fn node(
+    root: &Root,
+    path: &Path,
+    kind: FileType,
+    numbers: (u32, u32),
+    mode: u32,
+    owner: (u32, u32),
+) -> Result<(), Error> {
+    let what = format!("create `{}`", path.display());
+    let at = root.resolve(path).map_err(Error::io(what.clone()))?;
+    let device = makedev(numbers.0, numbers.1);
+    rustix::fs::mknodat(CWD, &at, kind, Mode::from_raw_mode(mode & 0o777), device)
+        .map_err(Error::system(what.clone()))?;
+    rustix::fs::chown(&at, Some(Uid::from_raw(owner.0)), Some(Gid::from_raw(owner.1)))
+        .map_err(Error::system(what))
+}

@@ -1,0 +1,71 @@
+//! Executing the container's program.
+
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+
+use oci_spec::runtime::Process;
+use rustix::fs::Access;
+use rustix::io::Errno;
+
+use crate::Error;
+use crate::error::{NOT_EXECUTABLE, NOT_FOUND};
+
+/// Executes the program; returns only what went wrong. Exit codes as docker: 127 when it is not there, 126 when it cannot be
+/// executed.
+pub fn exec(process: &Process) -> Error {
+    let Some((program, args)) = process.args().as_deref().and_then(<[String]>::split_first) else {
+        return Error::NoCommand;
+    };
+    let env = process.env().as_deref().unwrap_or_default();
+    let path = match find(program, env) {
+        Ok(path) => path,
+        Err(error) => return error,
+    };
+
+    // std resets SIGPIPE, which the runtime ignores, and the signal mask, then calls execve: no shell is ever tried.
+    let mut command = Command::new(&path);
+    command.arg0(program).args(args).env_clear();
+    command.envs(env.iter().filter_map(|variable| variable.split_once('=')));
+    failure(program, &command.exec())
+}
+
+/// Looks a name without slash up in the container's PATH.
+fn find(program: &str, env: &[String]) -> Result<String, Error> {
+    if program.contains('/') {
+        return match std::fs::metadata(program) {
+            Ok(metadata) if metadata.is_dir() => Err(failure(program, &Errno::ISDIR.into())),
+            Ok(_) => Ok(program.to_owned()),
+            Err(error) => Err(failure(program, &error)),
+        };
+    }
+    let path = env.iter().rev().find_map(|variable| variable.strip_prefix("PATH=")).unwrap_or_default();
+    path.split(':')
+        .map(|folder| if folder.is_empty() { format!("./{program}") } else { format!("{folder}/{program}") })
+        .find(|candidate| is_executable(Path::new(candidate)))
+        .ok_or_else(|| Error::Exec {
+            program: program.to_owned(),
+            reason: "executable file not found in $PATH".to_owned(),
+            code: NOT_FOUND,
+        })
+}
+
+fn is_executable(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file())
+        && rustix::fs::access(path, Access::EXEC_OK).is_ok()
+}
+
+fn failure(program: &str, error: &io::Error) -> Error {
+    let errno = Errno::from_io_error(error);
+    let reason = match errno {
+        Some(Errno::NOENT | Errno::NOTDIR) => "no such file or directory".to_owned(),
+        Some(Errno::ACCESS | Errno::PERM) => "permission denied".to_owned(),
+        Some(Errno::NOEXEC) => "exec format error".to_owned(),
+        Some(Errno::ISDIR) => "is a directory".to_owned(),
+        _ => error.to_string(),
+    };
+    let is_absent = matches!(errno, Some(Errno::NOENT | Errno::NOTDIR));
+    let code = if is_absent { NOT_FOUND } else { NOT_EXECUTABLE };
+    Error::Exec { program: program.to_owned(), reason, code }
+}
