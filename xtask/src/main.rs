@@ -1,4 +1,68 @@
-//! The front door: `cargo xtask <verb>`.
+//! The front door: `cargo xtask <verb>`, one file a verb.
+//!
+//! [`recipe`] says how everything is compiled, [`packages`] what the machine needs for it, [`progress`] shows what happens.
 #![forbid(unsafe_code)]
 
-fn main() {}
+mod bench;
+mod clean;
+mod image;
+mod lint;
+mod packages;
+mod progress;
+mod recipe;
+mod run;
+mod setup;
+mod symbols;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Builds, runs and tests Coffer.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run a container in a new virtual machine; exits with the container's status.
+    Run(run::Arguments),
+    /// Check everything, cheap first.
+    Test(test::Arguments),
+    /// Build target/coffer.efi and the bootable disk target/coffer.raw.
+    Image,
+    /// Compare with Debian's kernel in the same virtual machine.
+    Bench(bench::Arguments),
+    /// Install what the build and the tests need.
+    Setup,
+    /// Formatting, lints and the rules of the house.
+    Lint,
+    /// Remove everything that was built and assembled.
+    Clean,
+}
+
+/// Exit status of failures that are Coffer's own, as docker has it.
+const OWN_FAILURE: u8 = 125;
+
+fn main() -> ExitCode {
+    let verb = Arguments::parse().verb;
+    let own_failure = if matches!(verb, Verb::Run(_)) { OWN_FAILURE } else { 1 };
+    let result = match verb {
+        Verb::Run(arguments) => run::main(&arguments),
+        Verb::Test(arguments) => test::main(&arguments),
+        Verb::Image => image::main(),
+        Verb::Bench(arguments) => bench::main(&arguments),
+        Verb::Setup => setup::main(),
+        Verb::Lint => lint::main(),
+        Verb::Clean => clean::main(),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("coffer: {error:#}");
+        ExitCode::from(own_failure)
+    })
+}

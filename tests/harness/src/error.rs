@@ -32,6 +32,14 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// An image could not be assembled from packages.
+    #[error("cannot assemble the image {image}: {reason}")]
+    Bootstrap {
+        /// The recipe's name.
+        image: &'static str,
+        /// What mmdebstrap said.
+        reason: String,
+    },
     /// QEMU ended before it connected to its ports.
     #[error("qemu did not start: {0}")]
     NotStarted(String),

@@ -1,13 +1,15 @@
 //! Starts machines under QEMU: what `cargo xtask run`, the tests and the benchmarks share.
 //!
 //! [`Machine`] describes one and starts it; [`Running`] is its process with the console; [`Session`] runs one container on it over the
-//! four ports of the runtime's control protocol ([`control`]). [`accelerator`] finds out whether KVM really works.
+//! four ports of the runtime's control protocol ([`control`]). [`accelerator`] finds out whether KVM really works, [`images`]
+//! assembles container images.
 #![forbid(unsafe_code)]
 
 pub mod accelerator;
 mod console;
 pub mod control;
 mod error;
+pub mod images;
 mod machine;
 mod ports;
 mod running;
@@ -18,7 +20,7 @@ pub use error::Error;
 pub use machine::{Boot, Clock, Disk, Machine};
 pub use ports::{Port, Ports};
 pub use running::{Ended, Running};
-pub use session::{Finished, Session, Streams};
+pub use session::{Control, Finished, Session, Streams};
 
 /// The port of QEMU's `isa-debug-exit`, by which the kernel says why it went down (`ostd::power`).
 pub const DEBUG_EXIT_PORT: u16 = 0xf4;

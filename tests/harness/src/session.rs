@@ -3,6 +3,7 @@
 use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -37,6 +38,7 @@ pub struct Session {
     control: Control,
     events: JoinHandle<Option<Event>>,
     outputs: Vec<JoinHandle<io::Result<u64>>>,
+    cancelled: Arc<AtomicBool>,
 }
 
 /// How a session ended.
@@ -60,6 +62,8 @@ pub enum Finished {
     },
     /// The time was up.
     TimedOut,
+    /// Somebody set [`Session::cancellation`].
+    Cancelled,
 }
 
 /// Writes requests; may be cloned and used from anywhere.
@@ -108,13 +112,19 @@ impl Session {
         });
         let outputs = vec![pump(ports.stdout, streams.stdout), pump(ports.stderr, streams.stderr)];
         feed(streams.stdin, ports.stdin);
-        Ok(Self { running, control, events, outputs })
+        Ok(Self { running, control, events, outputs, cancelled: Arc::default() })
     }
 
     /// For requests while the container runs.
     #[must_use]
     pub fn control(&self) -> Control {
         self.control.clone()
+    }
+
+    /// Set to true, it makes [`Self::finish`] end the machine at once.
+    #[must_use]
+    pub fn cancellation(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.cancelled)
     }
 
     /// Waits for the end, at most `patience`; all output has been written when this returns.
@@ -124,14 +134,15 @@ impl Session {
     pub fn finish(mut self, patience: Option<Duration>) -> Result<Finished, Error> {
         const TAIL: usize = 40;
         let start = Instant::now();
-        let is_late = |start: Instant| patience.is_some_and(|patience| start.elapsed() > patience);
-        while !self.events.is_finished() && !self.running.has_ended() && !is_late(start) {
+        while !self.events.is_finished() && !self.running.has_ended() {
+            let is_late = patience.is_some_and(|patience| start.elapsed() > patience);
+            let is_cancelled = self.cancelled.load(Ordering::Relaxed);
+            if is_late || is_cancelled {
+                self.running.stop();
+                self.drain();
+                return Ok(if is_cancelled { Finished::Cancelled } else { Finished::TimedOut });
+            }
             thread::sleep(Duration::from_millis(2));
-        }
-        if !self.events.is_finished() && !self.running.has_ended() {
-            self.running.stop();
-            self.drain();
-            return Ok(Finished::TimedOut);
         }
         let ended = self.running.wait(Some(SHUTDOWN_PATIENCE))?;
         let console = self.running.console.tail(TAIL);

@@ -1,0 +1,87 @@
+//! `cargo xtask lint`: formatting, compiler lints, and the rules of the house that no compiler knows.
+
+mod layering;
+mod readme;
+mod unsafe_code;
+
+use std::process::{Command, ExitCode, Stdio};
+
+use anyhow::{Context as _, bail};
+
+use crate::progress::Step;
+use crate::workspace;
+
+pub use layering::workspace_packages;
+
+/// One check: what it is called, and what runs it.
+type Check = (&'static str, fn() -> anyhow::Result<()>);
+
+/// Cheap first.
+const CHECKS: &[Check] = &[
+    ("formatting", || cargo(&["fmt", "--all", "--check"])),
+    ("a README in each top folder", readme::check),
+    ("dependencies point one way", layering::check),
+    ("unsafe code only where it may be", unsafe_code::check),
+    ("clippy (host)", || clippy(&["--all-targets"])),
+    ("clippy (kernel)", || clippy(&["--package", "coffer-kernel", "--target", "x86_64-unknown-none"])),
+    ("clippy (boot stub)", || clippy(&["--package", "coffer-stub", "--target", "x86_64-unknown-uefi"])),
+    ("licences and advisories", deny),
+];
+
+/// Runs every check and fails with those that did.
+pub fn main() -> anyhow::Result<ExitCode> {
+    let passed = check()?;
+    println!("{passed} checks passed");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs every check; gives their number.
+pub fn check() -> anyhow::Result<u32> {
+    let mut failed = Vec::new();
+    let mut passed = 0;
+    for (name, check) in CHECKS {
+        let step = Step::begin(name);
+        match check() {
+            Ok(()) => {
+                step.done();
+                passed += 1;
+            }
+            Err(error) => {
+                step.vanish();
+                eprintln!("{name}: {error:#}");
+                failed.push(*name);
+            }
+        }
+    }
+    if !failed.is_empty() {
+        bail!("failed: {}", failed.join(", "));
+    }
+    Ok(passed)
+}
+
+fn clippy(arguments: &[&str]) -> anyhow::Result<()> {
+    let mut all = vec!["clippy", "--locked", "--quiet"];
+    all.extend(arguments);
+    all.extend(["--", "--deny", "warnings"]);
+    cargo(&all)
+}
+
+/// Licences and advisories of dependencies; only where cargo-deny is installed, because it needs the network.
+fn deny() -> anyhow::Result<()> {
+    let is_installed = Command::new("cargo-deny").arg("--version").stdout(Stdio::null()).status().is_ok();
+    if is_installed { cargo(&["deny", "--offline", "check", "bans", "licenses", "sources"]) } else { Ok(()) }
+}
+
+fn cargo(arguments: &[&str]) -> anyhow::Result<()> {
+    let output = Command::new("cargo")
+        .args(arguments)
+        .current_dir(workspace::root())
+        .stdin(Stdio::null())
+        .output()
+        .context("cannot start cargo")?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let words = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    bail!("{}", words.trim());
+}

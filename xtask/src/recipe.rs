@@ -1,0 +1,180 @@
+//! How the parts of the image are compiled: the one recipe, so that two machines get the same bytes.
+//!
+//! The flags and their reasons were established by experiment: paths are remapped (panic messages hold them), the linker is
+//! the toolchain's own (the host's would leave its version in the layout), time stamps and debug GUIDs of the PE file
+//! are off. They travel in `CARGO_ENCODED_RUSTFLAGS`, because a config file cannot expand paths; a bare `cargo build`
+//! gives a working binary, not the canonical one.
+
+use std::ffi::OsString;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::{env, fs};
+
+use anyhow::{Context as _, bail, ensure};
+
+use crate::progress::Step;
+use crate::workspace;
+
+/// The release of rustc that the published hashes belong to; distributions' own builds differ in std and LLVM.
+const RUSTC_COMMIT: &str = "59807616e1fa2540724bfbac14d7976d7e4a3860";
+
+/// What of the caller's environment reaches the build.
+const KEPT_VARIABLES: [&str; 7] =
+    ["PATH", "HOME", "CARGO_HOME", "RUSTUP_HOME", "TMPDIR", "SSL_CERT_FILE", "CARGO_NET_OFFLINE"];
+
+/// A binary of the image.
+#[derive(Debug)]
+pub struct Part {
+    /// For people: "the kernel".
+    pub title: &'static str,
+    package: &'static str,
+    target: &'static str,
+    file: &'static str,
+    flags: &'static [&'static str],
+}
+
+/// The kernel: at a fixed virtual address in the top 2 GiB, with frame pointers for back traces.
+pub const KERNEL: Part = Part {
+    title: "the kernel",
+    package: "coffer-kernel",
+    target: "x86_64-unknown-none",
+    file: "coffer-kernel",
+    flags: &[
+        "-Crelocation-model=static",
+        "-Ccode-model=kernel",
+        "-Cforce-frame-pointers=yes",
+        "-Ctarget-cpu=x86-64",
+        "-Clink-arg=--build-id=none",
+    ],
+};
+
+/// The UEFI application.
+pub const STUB: Part = Part {
+    title: "the boot stub",
+    package: "coffer-stub",
+    target: "x86_64-unknown-uefi",
+    file: "coffer-stub.efi",
+    // The debug GUID is a hash over object paths; rustc asks for it, and the last word counts.
+    flags: &["-Clink-arg=/Brepro", "-Clink-arg=/DEBUG:NONE"],
+};
+
+/// PID 1 of the image.
+pub const RUNTIME: Part = Part {
+    title: "the runtime",
+    package: "coffer-init",
+    target: "x86_64-unknown-linux-musl",
+    file: "coffer-init",
+    flags: &[
+        "-Clinker=rust-lld",
+        "-Clinker-flavor=ld.lld",
+        "-Clink-self-contained=yes",
+        "-Clink-arg=--build-id=none",
+        "-Ctarget-cpu=x86-64",
+        "-Cstrip=symbols",
+    ],
+};
+
+/// Compiles `part` and gives the file.
+pub fn build(part: &Part, step: &Step) -> anyhow::Result<PathBuf> {
+    // A folder of its own: the flags differ from those of a bare `cargo build`, which would start over each time.
+    let target_dir = workspace::target_folder("image")?;
+    let mut command = Command::new("cargo");
+    command
+        .args(["build", "--locked", "--release", "--package", part.package, "--target", part.target])
+        .arg("--target-dir")
+        .arg(&target_dir)
+        .current_dir(workspace::root())
+        .env_clear()
+        .envs(KEPT_VARIABLES.iter().filter_map(|name| Some((name, env::var_os(name)?))))
+        .env("CARGO_ENCODED_RUSTFLAGS", encoded_flags(part, &target_dir)?);
+    watch(command, part.title, step)?;
+    Ok(target_dir.join(part.target).join("release").join(part.file))
+}
+
+/// Fails unless rustc is the one that gives the published hashes.
+pub fn check_toolchain() -> anyhow::Result<()> {
+    let version = workspace::output_of("rustc", &["-vV"])?;
+    let commit = version.lines().find_map(|line| line.strip_prefix("commit-hash: ")).unwrap_or("unknown");
+    ensure!(
+        commit == RUSTC_COMMIT,
+        "rustc is not the pinned official one: commit {commit}, expected {RUSTC_COMMIT} (rust-toolchain.toml)"
+    );
+    Ok(())
+}
+
+/// Fails if `bytes` hold a path of this machine: then another machine would get other bytes.
+pub fn check_leaks(what: &str, bytes: &[u8]) -> anyhow::Result<()> {
+    for folder in [workspace::root(), workspace::target(), workspace::cargo_home(), sysroot()?] {
+        let needle = folder.as_os_str().as_encoded_bytes();
+        if needle.len() > 1 && bytes.windows(needle.len()).any(|window| window == needle) {
+            bail!("{what} holds the path {} of this machine", folder.display());
+        }
+    }
+    Ok(())
+}
+
+fn sysroot() -> anyhow::Result<PathBuf> {
+    workspace::output_of("rustc", &["--print", "sysroot"]).map(PathBuf::from)
+}
+
+fn encoded_flags(part: &Part, target_dir: &Path) -> anyhow::Result<OsString> {
+    const SEPARATOR: &str = "\x1f";
+    let remap = |from: &Path, to: &str| {
+        let mut flag = OsString::from("--remap-path-prefix=");
+        flag.push(from);
+        flag.push("=");
+        flag.push(to);
+        flag
+    };
+    // The last match wins: the build folder lies inside of the source tree.
+    let mut flags = vec![remap(&workspace::root(), "/coffer"), remap(target_dir, "/target")];
+    for registry in registries()? {
+        flags.push(remap(&registry, "/crates"));
+    }
+    let library = sysroot()?.join("lib/rustlib/src/rust");
+    flags.push(remap(&library, &format!("/rustc/{RUSTC_COMMIT}")));
+    flags.extend(part.flags.iter().map(OsString::from));
+    Ok(flags.join(SEPARATOR.as_ref()))
+}
+
+/// The folders that cargo unpacks crates into.
+fn registries() -> anyhow::Result<Vec<PathBuf>> {
+    let folder = workspace::cargo_home().join("registry/src");
+    // Before the first download there is none; a fetch makes them known before flags that depend on them are used.
+    if !folder.exists() {
+        workspace::output_of("cargo", &["fetch", "--locked"])?;
+    }
+    let mut folders = Vec::new();
+    if let Ok(entries) = fs::read_dir(&folder) {
+        for entry in entries {
+            folders.push(entry.with_context(|| format!("cannot list {}", folder.display()))?.path());
+        }
+    }
+    folders.sort();
+    Ok(folders)
+}
+
+/// Runs cargo with its words in the progress line; shows all of them if it fails.
+fn watch(mut command: Command, title: &str, step: &Step) -> anyhow::Result<()> {
+    let mut cargo = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .context("cannot start cargo")?;
+    let mut words = String::new();
+    if let Some(stderr) = cargo.stderr.take() {
+        for line in BufReader::new(stderr).lines() {
+            let line = line.context("cannot read what cargo says")?;
+            step.detail(line.trim());
+            words.push_str(&line);
+            words.push('\n');
+        }
+    }
+    if !cargo.wait().context("cannot wait for cargo")?.success() {
+        step.vanish();
+        bail!("{title} does not build:\n{}", words.trim_end());
+    }
+    Ok(())
+}
