@@ -1,5 +1,8 @@
 //! CPUs: their numbers, sets of them, and values that each has its own copy of.
 
+#[cfg(target_os = "none")]
+pub(crate) mod local;
+
 use crate::task::PreemptGuard;
 use alloc::boxed::Box;
 

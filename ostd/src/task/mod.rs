@@ -1,5 +1,8 @@
 //! Tasks: stacks with a context, preemptible, switched between by a policy that the kernel provides.
 
+/// Length of the scheduling tick in nanoseconds.
+pub const TICK_NS: u64 = 4_000_000;
+
 mod preempt;
 mod scheduler;
 

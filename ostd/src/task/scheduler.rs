@@ -1,7 +1,7 @@
 //! The seam between mechanism (here) and policy (the kernel's): who runs next.
 //!
 //! All calls come with interrupts off. Whatever a policy answers, a task never runs on two CPUs at once: ostd takes each
-//! task out of the policy's hands with [`Task::claim`], and what is claimed already is not run.
+//! task out of the policy's hands and refuses one that is not queued.
 
 use super::Task;
 use crate::cpu::CpuId;
