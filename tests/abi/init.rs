@@ -23,6 +23,7 @@ pub fn main() -> ! {
     }
     let _ = fs::set_permissions("/tmp", fs::Permissions::from_mode(0o1777));
     mount_terminals();
+    load_module();
 
     let filters = selected();
     println!("abi: filters: {filters:?}");
@@ -41,6 +42,18 @@ fn mount_terminals() {
     let options = Some("ptmxmode=0666");
     if let Err(error) = mount(Some("devpts"), "/dev/pts", Some("devpts"), MsFlags::empty(), options) {
         println!("abi: mount devpts on /dev/pts: {error}");
+    }
+}
+
+/// Loads the one module that the oracle needs: Debian's kernel has overlayfs as one. Coffer's initramfs has no such file.
+fn load_module() {
+    let Ok(module) = fs::File::open("/overlay.ko") else { return };
+    let number = std::os::fd::AsRawFd::as_raw_fd(&module).unsigned_abs() as usize;
+    // SAFETY: the module is the kernel's own; the parameters are an empty string.
+    if let Err(error) =
+        unsafe { crate::raw::syscall(libc::SYS_finit_module, [number, c"".as_ptr() as usize, 0]) }
+    {
+        println!("abi: load overlay.ko: {error}");
     }
 }
 
