@@ -5,7 +5,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context as _, bail};
 use clap::Args;
 
-use crate::{image, lint, packages, recipe, workspace};
+use crate::{image, lint, packages, recipe, setup, workspace};
 
 /// Options of `cargo xtask bench`.
 #[derive(Debug, Args)]
@@ -20,8 +20,7 @@ const RUNNER: &str = "coffer-bench";
 
 /// Builds and measures; prints name, Linux, Coffer and their ratio.
 pub fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    packages::require(packages::RUN)?;
-    packages::require(packages::TEST)?;
+    setup::ensure_met(&[packages::RUN, packages::IMAGES, packages::TEST])?;
     recipe::check_toolchain()?;
     if !lint::workspace_packages()?.iter().any(|package| package.name == RUNNER) {
         bail!("the workspace has no package {RUNNER}");

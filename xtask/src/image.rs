@@ -9,7 +9,7 @@ use coffer_image_builder::{Ingredients, build, elf};
 
 use crate::progress::Step;
 use crate::recipe::{self, KERNEL, Part, RUNTIME, STUB};
-use crate::workspace;
+use crate::{setup, workspace};
 
 /// The command line that is part of the measured image.
 const COMMAND_LINE: &str = "";
@@ -33,6 +33,7 @@ pub struct Image {
 
 /// Builds the image and says where it is.
 pub fn main() -> anyhow::Result<ExitCode> {
+    setup::ensure_met(&[])?;
     recipe::check_toolchain()?;
     let image = make()?;
     for path in [&image.uki, &image.disk, &image.kernel, &image.initramfs] {

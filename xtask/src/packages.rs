@@ -4,8 +4,6 @@ use std::env;
 use std::ffi::OsStr;
 use std::path::Path;
 
-use anyhow::bail;
-
 /// One program (or file) and its package.
 #[derive(Debug)]
 pub struct Requirement {
@@ -62,15 +60,4 @@ fn is_on_path(program: impl AsRef<OsStr>) -> bool {
     env::split_paths(&path)
         .chain(["/usr/sbin".into(), "/sbin".into()])
         .any(|folder| folder.join(program.as_ref()).exists())
-}
-
-/// Fails with one line that names everything missing and how to get it.
-pub fn require(requirements: &[Requirement]) -> anyhow::Result<()> {
-    let missing: Vec<_> = requirements.iter().filter(|requirement| !requirement.is_met()).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let names: Vec<_> =
-        missing.iter().map(|item| format!("{} (package {})", item.what, item.package)).collect();
-    bail!("missing on this machine: {}; `cargo xtask setup` installs it", names.join(", "))
 }

@@ -1,17 +1,38 @@
-//! `cargo xtask setup`: installs what the machine lacks, and nothing that it has.
+//! `cargo xtask setup`: installs what the machine lacks, and nothing that it has. The other verbs do the same for what they
+//! need themselves, so that a fresh machine takes one command.
 
 use std::process::{Command, ExitCode};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 
-use crate::packages::{IMAGES, RUN, TEST};
+use crate::packages::{IMAGES, RUN, Requirement, TEST};
 use crate::workspace;
 
-/// Installs missing toolchain targets and Debian packages.
+/// Installs everything that any verb needs.
 pub fn main() -> anyhow::Result<ExitCode> {
-    toolchain()?;
-    packages()?;
+    ensure_met(&[RUN, IMAGES, TEST])?;
+    eprintln!("everything is installed");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Installs what is missing of toolchain targets and of `requirements`; says nothing where all is there.
+pub fn ensure_met(requirements: &[&[Requirement]]) -> anyhow::Result<()> {
+    toolchain()?;
+    let missing: Vec<_> =
+        requirements.iter().copied().flatten().filter(|requirement| !requirement.is_met()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<_> =
+        missing.iter().map(|item| format!("{} (package {})", item.what, item.package)).collect();
+    eprintln!("missing on this machine: {}", names.join(", "));
+    let packages: Vec<_> = missing.iter().map(|requirement| requirement.package).collect();
+    // A list of packages that is too old refers to versions that are gone; one update cures that.
+    if !install(&packages)? {
+        ensure!(apt(&["update", "-q"])?, "apt-get update failed");
+        ensure!(install(&packages)?, "could not install {}", packages.join(" "));
+    }
+    Ok(())
 }
 
 /// rust-toolchain.toml names targets and components; rustup installs all of them on being asked for the toolchain.
@@ -37,28 +58,6 @@ fn toolchain() -> anyhow::Result<()> {
 fn has_target(target: &str) -> bool {
     let library = workspace::output_of("rustc", &["--print", "target-libdir", "--target", target]);
     library.is_ok_and(|folder| std::path::Path::new(&folder).exists())
-}
-
-fn packages() -> anyhow::Result<()> {
-    let missing: Vec<_> = [RUN, IMAGES, TEST]
-        .into_iter()
-        .flatten()
-        .filter(|requirement| !requirement.is_met())
-        .map(|requirement| requirement.package)
-        .collect();
-    if missing.is_empty() {
-        eprintln!("everything is installed");
-        return Ok(());
-    }
-    eprintln!("installing the packages {}", missing.join(", "));
-    // A list of packages that is too old refers to versions that are gone; one update cures that.
-    if !install(&missing)? {
-        ensure!(apt(&["update", "-q"])?, "apt-get update failed");
-        if !install(&missing)? {
-            bail!("could not install {}", missing.join(" "));
-        }
-    }
-    Ok(())
 }
 
 fn install(packages: &[&str]) -> anyhow::Result<bool> {

@@ -51,7 +51,7 @@ const RUNNER: &str = "coffer-tests";
 
 /// Runs all rings; the last line is the sum.
 pub fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    setup::main()?;
+    setup::ensure_met(&[packages::RUN, packages::IMAGES, packages::TEST])?;
     recipe::check_toolchain()?;
     let mut total = Count::default();
     if arguments.filter.is_none() {
@@ -109,7 +109,6 @@ fn guest_ring(filter: Option<&str>) -> anyhow::Result<Count> {
         eprintln!("no guest tests: the workspace has no package {RUNNER}");
         return Ok(Count { skipped: 1, ..Count::default() });
     }
-    packages::require(packages::TEST)?;
     image::make()?;
     let mut runner = Command::new("cargo")
         .args(["run", "--locked", "--quiet", "--package", RUNNER, "--"])

@@ -51,13 +51,14 @@ fn is_crate_root(path: &Path) -> bool {
 
 /// Whether the line opens unsafe code: the keyword where code can have it, outside of comments and of strings.
 fn uses_unsafe(line: &str) -> bool {
-    let code = line.split("//").next().unwrap_or_default();
+    let outside_of_strings: String = line.replace("\\\"", "").split('"').step_by(2).collect();
+    let code = outside_of_strings.split("//").next().unwrap_or_default();
     code.match_indices("unsafe").any(|(at, word)| {
         let before = code[..at].chars().next_back().unwrap_or(' ');
         let after = code[at + word.len()..].trim_start();
         let starts = ["{", "fn", "impl", "trait", "extern", "("];
         !before.is_alphanumeric()
-            && !matches!(before, '_' | '"' | '`')
+            && !matches!(before, '_' | '`')
             && starts.iter().any(|start| after.starts_with(start))
     })
 }

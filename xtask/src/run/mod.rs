@@ -17,7 +17,7 @@ use coffer_harness::{Boot, DEBUG_EXIT_PORT, Disk, Ended, Finished, IMAGE_DISK, M
 use crate::image::{self, Image};
 use crate::packages;
 use crate::progress::Step;
-use crate::{OWN_FAILURE, symbols, workspace};
+use crate::{OWN_FAILURE, setup, symbols, workspace};
 
 /// Options of `cargo xtask run`.
 #[derive(Debug, Args)]
@@ -75,7 +75,7 @@ pub struct Arguments {
 
 /// Runs the container; the exit status is its own, or 125 where it is Coffer that fails.
 pub fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    packages::require(packages::RUN)?;
+    setup::ensure_met(&[packages::RUN])?;
     let mut step = Step::begin("checking the image");
     let named = arguments.image_and_command.first();
     let source = source::find(named.map(String::as_str), arguments.reference.as_deref(), &mut step)?;

@@ -9,7 +9,7 @@ use coffer_harness::images;
 use runtime_image::{Image, Selection, Store};
 
 use crate::progress::Step;
-use crate::{packages, workspace};
+use crate::{packages, setup, workspace};
 
 /// A checked image.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ pub fn find(name: Option<&str>, reference: Option<&str>, step: &mut Step) -> any
 fn default_image(step: &mut Step) -> anyhow::Result<PathBuf> {
     let cache = workspace::target_folder("images")?;
     if !cache.join(images::DEBIAN.name).exists() {
-        packages::require(packages::IMAGES)?;
+        setup::ensure_met(&[packages::IMAGES])?;
         step.rename("assembling a small Debian image");
     }
     Ok(images::DEBIAN.assemble(&cache)?)
