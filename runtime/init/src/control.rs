@@ -1,0 +1,240 @@
+//! The control port: lines of JSON between host and PID 1.
+//!
+//! The first line from the host is a [`Request`], later ones are [`Command`]s; [`Event`]s go back. What is read comes from the
+//! host and is untrusted: a line's length is limited and unknown keys are errors.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+
+/// The longest line that is taken from the host, in bytes.
+const LINE_LIMIT: usize = 1 << 20;
+
+/// How long an event may wait for a host that does not read.
+const WRITE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What the host says.
+#[derive(Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Command {
+    /// First line only: what to run.
+    Run(Box<Request>),
+    /// Send this signal to the container's first process.
+    Signal(i32),
+    /// The terminal has a new size.
+    Resize(Window),
+}
+
+/// What to run; absent values come from the image.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Request {
+    pub args: Option<Vec<String>>,
+    pub entrypoint: Option<Vec<String>>,
+    pub env: Vec<String>,
+    pub user: Option<String>,
+    pub workdir: Option<String>,
+    pub hostname: Option<String>,
+    pub tty: Option<Window>,
+    pub read_only: bool,
+    pub no_new_privileges: bool,
+    /// Which image of the archive, by name or tag.
+    #[serde(rename = "ref")]
+    pub reference: Option<String>,
+    /// How many containers to run, one after the other. None is one.
+    pub repeat: Option<u32>,
+}
+
+/// The size of a terminal in characters.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct Window {
+    pub rows: u16,
+    pub cols: u16,
+}
+
+/// What PID 1 says.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Event<'a> {
+    Phase(&'a str),
+    /// How many bytes of something are done.
+    Progress {
+        what: &'a str,
+        done: u64,
+        total: u64,
+    },
+    Started {
+        pid: i32,
+    },
+    /// One container of several has ended.
+    Round {
+        n: u32,
+        code: u8,
+    },
+    Exit {
+        code: u8,
+    },
+    Error {
+        code: u8,
+        message: &'a str,
+    },
+}
+
+/// PID 1's end of the port.
+#[derive(Debug)]
+pub struct Control {
+    port: File,
+    /// Bytes read that are not yet a line.
+    pending: Vec<u8>,
+    is_closed: bool,
+}
+
+impl Control {
+    /// Takes over an open port in non-blocking mode.
+    pub fn new(port: File) -> Self {
+        Self { port, pending: Vec::new(), is_closed: false }
+    }
+
+    /// The port, to be polled for input. None when the host has closed its end.
+    pub fn to_poll(&self) -> Option<&File> {
+        (!self.is_closed).then_some(&self.port)
+    }
+
+    /// Reads what there is without waiting, and gives the next command if it is complete. An end of file is remembered.
+    pub fn next_command(&mut self) -> Result<Option<Command>, Error> {
+        loop {
+            if let Some(end) = self.pending.iter().position(|&byte| byte == b'\n') {
+                let line: Vec<u8> = self.pending.drain(..=end).collect();
+                return decode(&line).map(Some);
+            }
+            if self.pending.len() > LINE_LIMIT {
+                return Err(Error::Request(format!("a line is longer than {LINE_LIMIT} bytes")));
+            }
+            let mut buffer = [0; 4096];
+            match self.port.read(&mut buffer) {
+                Ok(0) => {
+                    self.is_closed = true;
+                    return Ok(None);
+                }
+                Ok(count) => self.pending.extend(buffer.iter().take(count)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(Error::system("read the control port")(error)),
+            }
+        }
+    }
+
+    /// Forgets an end of file: before the host has connected, a port reads as one that is closed.
+    pub fn reopen(&mut self) {
+        self.is_closed = false;
+    }
+
+    /// Tells the host which phase begins.
+    pub fn phase(&mut self, name: &str) -> Result<(), Error> {
+        self.send(&Event::Phase(name))
+    }
+
+    /// Tells the host something.
+    pub fn send(&mut self, event: &Event<'_>) -> Result<(), Error> {
+        let mut line = serde_json::to_vec(event).map_err(|error| Error::system("encode an event")(error))?;
+        line.push(b'\n');
+        let mut rest = line.as_slice();
+        while !rest.is_empty() {
+            match rustix::io::write(&self.port, rest) {
+                Ok(count) => rest = rest.get(count..).unwrap_or_default(),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => self.wait_writable()?,
+                Err(errno) => return Err(Error::system("write to the control port")(errno)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the host how it ended: the last line of every run.
+    pub fn finish(&mut self, result: Result<u8, Error>) {
+        let sent = match &result {
+            Ok(code) => self.send(&Event::Exit { code: *code }),
+            Err(error) => {
+                let message = error.to_string().replace(['\n', '\r'], " ");
+                self.send(&Event::Error { code: error.exit_code(), message: &message })
+            }
+        };
+        // The console is the last resort, for an error and for a host that is gone.
+        if let Err(error) = &result {
+            eprintln!("coffer: {error}");
+        }
+        if let Err(error) = sent {
+            eprintln!("coffer: {error}");
+        }
+    }
+
+    fn wait_writable(&self) -> Result<(), Error> {
+        let timeout = Timespec::try_from(WRITE_PATIENCE).ok();
+        let mut wanted = [PollFd::new(&self.port, PollFlags::OUT)];
+        match poll(&mut wanted, timeout.as_ref()) {
+            Ok(0) => Err(Error::system("write to the control port")(Errno::TIMEDOUT)),
+            Ok(_) if wanted[0].revents().contains(PollFlags::OUT) => Ok(()),
+            Ok(_) => Err(Error::system("write to the control port")(Errno::PIPE)),
+            Err(Errno::INTR) => Ok(()),
+            Err(errno) => Err(Error::system("wait for the control port")(errno)),
+        }
+    }
+}
+
+fn decode(line: &[u8]) -> Result<Command, Error> {
+    serde_json::from_slice(line).map_err(|error| Error::Request(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_request_may_leave_out_what_it_does_not_want() {
+        let Command::Run(request) =
+            decode(br#"{"run":{"args":["sh"],"ref":"x:1","tty":{"rows":2,"cols":3}}}"#).unwrap()
+        else {
+            panic!("not a request")
+        };
+        let expected = Request {
+            args: Some(vec!["sh".to_owned()]),
+            reference: Some("x:1".to_owned()),
+            tty: Some(Window { rows: 2, cols: 3 }),
+            ..Request::default()
+        };
+        assert_eq!(*request, expected);
+        assert_eq!(decode(br#"{"signal":15}"#).unwrap(), Command::Signal(15));
+    }
+
+    #[test]
+    fn unknown_keys_are_errors() {
+        for line in
+            [r#"{"run":{"argz":[]}}"#, r#"{"stop":1}"#, r#"{"resize":{"rows":1,"cols":2,"x":3}}"#, "", "{}"]
+        {
+            assert!(decode(line.as_bytes()).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn events_are_one_object_a_line() {
+        let text = serde_json::to_string(&Event::Progress { what: "layer x", done: 1, total: 2 }).unwrap();
+        assert_eq!(text, r#"{"progress":{"what":"layer x","done":1,"total":2}}"#);
+        assert_eq!(serde_json::to_string(&Event::Phase("image")).unwrap(), r#"{"phase":"image"}"#);
+    }
+
+    proptest! {
+        #[test]
+        fn any_line_is_survived(line in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = decode(&line);
+        }
+    }
+}
