@@ -64,7 +64,7 @@ pub const RUNTIME: Part = Part {
     title: "the runtime",
     package: "coffer-init",
     target: "x86_64-unknown-linux-musl",
-    file: "coffer-init",
+    file: "init",
     flags: &[
         "-Clinker=rust-lld",
         "-Clinker-flavor=ld.lld",

@@ -70,20 +70,32 @@ pub struct Size {
 }
 
 /// Guest to host.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Event {
     /// A phase of the boot has begun.
     Phase(String),
-    /// How far the phase is; shown, not interpreted.
-    Progress(serde_json::Value),
+    /// How far the phase is.
+    Progress {
+        /// What is being done.
+        what: String,
+        /// Bytes done.
+        done: u64,
+        /// Bytes in all.
+        total: u64,
+    },
     /// The container runs.
     Started {
         /// Its first process, in the runtime's PID namespace.
         pid: u32,
     },
     /// One of several containers has ended.
-    Round(serde_json::Value),
+    Round {
+        /// Its number, from 1.
+        n: u32,
+        /// Its exit status.
+        code: i32,
+    },
     /// The container has ended; the last line.
     Exit {
         /// Its exit status, 128 + n after signal n.

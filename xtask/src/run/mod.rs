@@ -134,9 +134,11 @@ fn boot(arguments: &Arguments, machine: &Machine) -> anyhow::Result<Finished> {
     let shown = step.clone();
     let session = Session::start(running, request(arguments), streams, move |event| match event {
         Event::Phase(phase) => shown.detail(phase),
-        Event::Progress(progress) => shown.detail(&progress.to_string()),
+        Event::Progress { what, done, total } => {
+            shown.detail(&format!("{what}: {} of {} MiB", done >> 20, total >> 20));
+        }
         Event::Started { .. } | Event::Exit { .. } | Event::Error { .. } => shown.vanish(),
-        Event::Round(round) => eprintln!("{round}"),
+        Event::Round { n, code } => eprintln!("container {n}: exit status {code}"),
     })?;
     terminal::forward_signals(session.control(), session.cancellation())?;
     let raw = is_terminal.then(terminal::Raw::enter).transpose()?;
