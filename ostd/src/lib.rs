@@ -7,6 +7,8 @@
 #![expect(unsafe_code, reason = "the crate that may (house rule 9)")]
 
 extern crate alloc;
+#[cfg(test)]
+extern crate std;
 
 pub mod boot;
 pub mod console;

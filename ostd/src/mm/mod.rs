@@ -1,13 +1,29 @@
 //! Memory: frames with owners, address spaces, the heap, access to user memory, DMA.
+//!
+//! Start at [`frame`] for who owns what, [`vm_space`] for user page tables, `kspace` for the kernel's own. Everything that is not
+//! the machine itself also runs on the host (`host` stands in for it), under `cargo test` and Miri.
 
 pub mod dma;
 pub mod frame;
 pub mod user_io;
 pub mod vm_space;
 
+mod early;
+mod heap;
+#[cfg(not(target_os = "none"))]
+mod host;
+pub(crate) mod kspace;
+mod machine;
+mod page_table;
+pub(crate) mod ram;
+pub(crate) mod tlb;
+
 pub use frame::{Segment, UFrame};
 pub use user_io::{VmReader, VmWriter};
 pub use vm_space::{Cursor, PageFlags, VmSpace};
+
+#[cfg(target_os = "none")]
+pub(crate) use early::EarlyMap;
 
 /// A physical address.
 pub type Paddr = usize;
@@ -47,17 +63,55 @@ pub struct MemoryStats {
     pub page_tables: usize,
     /// Frames that back task stacks.
     pub stacks: usize,
-    /// The reserve: [`UFrame`] allocation fails when `free` would fall below it; the heap, page tables and stacks may use it.
+    /// The reserve: [`UFrame`] allocation fails when `free` would fall below it (give or take the few frames that each CPU caches).
+    /// Page tables, stacks and device memory may use three quarters of it, the heap all.
     pub reserve: usize,
 }
 
 /// Counts as of now.
 pub fn stats() -> MemoryStats {
-    todo!()
+    let (total, free, reserve) = frame::allocator::counts();
+    #[cfg(target_os = "none")]
+    let stacks = kspace::stack_frames();
+    #[cfg(not(target_os = "none"))]
+    let stacks = 0;
+    MemoryStats { total, free, heap: heap::frames(), page_tables: vm_space::table_frames(), stacks, reserve }
 }
 
 /// Whether calls made on behalf of user space that would add kernel objects ought to fail with ENOMEM: less than half of the reserve is left.
 /// The heap itself cannot fail in Rust's collections, so the kernel asks here before it commits to an allocation.
 pub fn is_exhausted() -> bool {
-    todo!()
+    frame::allocator::is_below_half_reserve()
+}
+
+/// Brings memory up: the kernel's final page tables, then frames, then with them the heap.
+///
+/// # Safety
+/// Called once, on the boot CPU, with boot's early tables loaded; `map` is true, as far as our own image and the loader's data go.
+#[cfg(target_os = "none")]
+pub(crate) unsafe fn init(map: &EarlyMap<'_>) {
+    // SAFETY: kernel code keeps to the rights of its image's sections, and touches user memory through `user_io` only.
+    unsafe { init_cpu() };
+    ram::remember(map);
+    let mut free = early::FreeRanges::new(map);
+    let end = free.iter().map(|r| r.end).max().unwrap_or(0);
+    let metadata = free.take(frame::metadata_len(end)).expect("the machine has memory for frame metadata");
+    // SAFETY: boot's tables map early memory; called once by contract.
+    unsafe { kspace::init(map, &mut free) };
+    // SAFETY: `free` holds what nobody uses, and `metadata` was taken out of it; the new tables map both.
+    unsafe { frame::init(end, metadata, free.iter().cloned()) };
+}
+
+/// Sets this CPU up for the kernel's tables (write protection, no-execute, SMEP, SMAP); for CPUs other than the first, which [`init`] covers.
+///
+/// # Safety
+/// The CPU runs on the kernel's tables or on [`kspace::trampoline_root`].
+#[cfg(target_os = "none")]
+pub(crate) unsafe fn init_cpu() {
+    // SAFETY: kernel code keeps to the rights of its image's sections, and touches user memory through `user_io` only.
+    unsafe { machine::init_cpu() };
+    if kspace::root() != 0 {
+        // SAFETY: the kernel's root maps all that the trampoline's does above the first 2 MiB.
+        unsafe { machine::load_root(kspace::root()) };
+    }
 }

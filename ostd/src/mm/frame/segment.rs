@@ -1,0 +1,73 @@
+//! [`Segment`].
+
+use super::super::{PAGE_SIZE, Paddr, kspace, machine};
+use super::allocator::{self, Use};
+use super::{clear, meta};
+use crate::{Error, Result};
+
+/// A contiguous run of frames with one owner.
+#[derive(Debug)]
+pub struct Segment {
+    start: Paddr,
+    frames: usize,
+}
+
+impl Segment {
+    /// `frames` contiguous zeroed frames, aligned to the next power of two; at most 64 MiB.
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`], also if no run is long enough; [`Error::InvalidArgument`] for no frames at all.
+    pub fn alloc_zeroed(frames: usize) -> Result<Self> {
+        if frames == 0 {
+            return Err(Error::InvalidArgument);
+        }
+        let start = allocator::alloc_run(frames, Use::Kernel)?;
+        for paddr in (start..).step_by(PAGE_SIZE).take(frames) {
+            meta::of(paddr).set_kernel();
+            clear(paddr);
+        }
+        Ok(Self { start, frames })
+    }
+
+    /// The first byte's physical address.
+    pub fn paddr(&self) -> Paddr {
+        self.start
+    }
+
+    /// Length in bytes.
+    pub fn len(&self) -> usize {
+        self.frames * PAGE_SIZE
+    }
+
+    /// Whether it has no frames: never.
+    pub fn is_empty(&self) -> bool {
+        false
+    }
+
+    /// Copies bytes out. Panics if out of range.
+    pub fn read(&self, offset: usize, out: &mut [u8]) {
+        let from = self.at(offset, out.len());
+        // SAFETY: `at` checked the range; `out` is memory of ours that the segment cannot overlap.
+        unsafe { machine::copy_untyped(out.as_mut_ptr(), from, out.len()) };
+    }
+
+    /// Copies bytes in. Panics if out of range.
+    pub fn write(&self, offset: usize, bytes: &[u8]) {
+        let to = self.at(offset, bytes.len());
+        // SAFETY: `at` checked the range, and untyped memory may be written by anybody at any time.
+        unsafe { machine::copy_untyped(to, bytes.as_ptr(), bytes.len()) };
+    }
+
+    /// A pointer to `len` bytes at `offset`, checked to lie inside. Panics if they do not.
+    #[inline]
+    pub(in crate::mm) fn at(&self, offset: usize, len: usize) -> *mut u8 {
+        assert!(offset <= self.len() && len <= self.len() - offset, "range exceeds the segment");
+        kspace::phys_to_ptr(self.start).wrapping_add(offset)
+    }
+}
+
+impl Drop for Segment {
+    fn drop(&mut self) {
+        allocator::free_run(self.start, self.frames);
+    }
+}

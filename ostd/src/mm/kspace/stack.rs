@@ -1,0 +1,133 @@
+//! Kernel stacks: 64 KiB above 64 KiB of nothing, so that an overflow faults instead of overwriting.
+//!
+//! Stacks of ended tasks are kept for the next ones. They are given back to the frames from [`KernelStack::new`] only, never where a
+//! stack is dropped: that may be deep in a task switch, where waiting for other CPUs to flush is out of the question.
+
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+use spin::Mutex;
+
+use super::tables::{DATA, extend, remove_page, root};
+use crate::mm::frame::{self, Use, allocator};
+use crate::mm::{PAGE_SIZE, Vaddr, machine, tlb};
+use crate::{Error, Result};
+
+pub(super) const WINDOW: Vaddr = 0xffff_c000_0000_0000;
+/// Bytes of a stack.
+const LEN: usize = 64 * 1024;
+const PAGES: usize = LEN / PAGE_SIZE;
+/// A stack and the guard below it.
+const SLOT: usize = 2 * LEN;
+const SLOTS: u32 = ((256 << 30) / SLOT) as u32;
+/// Idle stacks kept; of more than these, each new task gives one back.
+const KEPT: usize = 64;
+
+/// A stack that is ours alone.
+#[derive(Debug)]
+pub(crate) struct KernelStack {
+    slot: u32,
+}
+
+struct Slots {
+    /// Mapped and idle; room for all slots in use was made when they were mapped, so a drop does not allocate.
+    idle: Vec<u32>,
+    /// Not mapped any more.
+    unmapped: Vec<u32>,
+    /// Never used from here on.
+    next: u32,
+    mapped: usize,
+}
+
+static SLOTS_IN_USE: Mutex<Slots> = Mutex::new(Slots { idle: Vec::new(), unmapped: Vec::new(), next: 0, mapped: 0 });
+static MAPPED: AtomicUsize = AtomicUsize::new(0);
+
+/// Frames that back stacks.
+pub(crate) fn mapped_frames() -> usize {
+    MAPPED.load(Ordering::Relaxed) * PAGES
+}
+
+impl KernelStack {
+    /// A mapped stack; its bytes are whatever they were.
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`].
+    pub(crate) fn new() -> Result<Self> {
+        trim();
+        machine::with_cpu(|_| {
+            let mut slots = SLOTS_IN_USE.lock();
+            if let Some(slot) = slots.idle.pop() {
+                return Ok(Self { slot });
+            }
+            let wanted = slots.mapped + 1 - slots.idle.len();
+            slots.idle.try_reserve(wanted).map_err(|_| Error::NoMemory)?;
+            let slot = match slots.unmapped.pop() {
+                Some(slot) => slot,
+                None if slots.next < SLOTS => {
+                    slots.next += 1;
+                    slots.next - 1
+                }
+                None => return Err(Error::NoMemory),
+            };
+            if let Err(error) = map(slot) {
+                slots.unmapped.push(slot);
+                return Err(error);
+            }
+            slots.mapped += 1;
+            MAPPED.store(slots.mapped, Ordering::Relaxed);
+            Ok(Self { slot })
+        })
+    }
+
+    /// One past the highest byte.
+    pub(crate) fn top(&self) -> Vaddr {
+        base(self.slot) + LEN
+    }
+}
+
+impl Drop for KernelStack {
+    fn drop(&mut self) {
+        machine::with_cpu(|_| SLOTS_IN_USE.lock().idle.push(self.slot));
+    }
+}
+
+fn base(slot: u32) -> Vaddr {
+    WINDOW + slot as usize * SLOT + LEN
+}
+
+fn map(slot: u32) -> Result<()> {
+    for page in 0..PAGES {
+        let address = base(slot) + page * PAGE_SIZE;
+        let mapped = frame::kernel_frame(Use::Kernel).and_then(|paddr| {
+            let mut table = || frame::kernel_frame_zeroed(Use::Kernel);
+            extend(root(), address, paddr, PAGE_SIZE, DATA, &mut table).inspect_err(|_| allocator::free_one(paddr))
+        });
+        if let Err(error) = mapped {
+            // Nobody has touched these pages yet, so no TLB knows them.
+            (0..page).filter_map(|page| remove_page(base(slot) + page * PAGE_SIZE)).for_each(allocator::free_one);
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+/// Gives back an idle stack if there are many.
+fn trim() {
+    let victim = machine::with_cpu(|_| {
+        let mut slots = SLOTS_IN_USE.lock();
+        (slots.idle.len() > KEPT).then(|| slots.idle.pop()).flatten()
+    });
+    let Some(slot) = victim else { return };
+    let mut frames = [None; PAGES];
+    for (page, frame) in frames.iter_mut().enumerate() {
+        *frame = remove_page(base(slot) + page * PAGE_SIZE);
+    }
+    tlb::flush_kernel(base(slot), PAGES);
+    frames.into_iter().flatten().for_each(allocator::free_one);
+    machine::with_cpu(|_| {
+        let mut slots = SLOTS_IN_USE.lock();
+        slots.unmapped.push(slot);
+        slots.mapped -= 1;
+        MAPPED.store(slots.mapped, Ordering::Relaxed);
+    });
+}
