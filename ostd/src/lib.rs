@@ -28,7 +28,6 @@ pub mod user;
 
 #[cfg(target_os = "none")]
 pub(crate) mod arch;
-#[cfg(target_os = "none")]
 
 pub use error::{Error, Result};
 

@@ -104,13 +104,13 @@ macro_rules! word {
 }
 
 word! { /// The current task's address.
-    current set_current CURRENT }
+current set_current CURRENT }
 word! { /// The idle task's address.
-    idle set_idle IDLE }
+idle set_idle IDLE }
 word! { /// Whose extended state is in the registers.
-    fpu_owner set_fpu_owner FPU_OWNER }
+fpu_owner set_fpu_owner FPU_OWNER }
 word! { /// Where the TSS keeps rsp0.
-    tss_rsp0 set_tss_rsp0 TSS_RSP0 }
+tss_rsp0 set_tss_rsp0 TSS_RSP0 }
 
 /// Which CPU this is.
 pub(crate) fn id() -> CpuId {
@@ -130,7 +130,9 @@ pub(crate) fn preempt_off() {
 pub(crate) fn preempt_on() -> bool {
     let is_last: u8;
     // SAFETY: as above.
-    unsafe { asm!("dec dword ptr gs:[{}]", "setz {}", const PREEMPT_COUNT, out(reg_byte) is_last, options(nostack)) };
+    unsafe {
+        asm!("dec dword ptr gs:[{}]", "setz {}", const PREEMPT_COUNT, out(reg_byte) is_last, options(nostack))
+    };
     is_last != 0
 }
 
@@ -138,7 +140,9 @@ pub(crate) fn preempt_on() -> bool {
 pub(crate) fn preempt_count() -> u32 {
     let count: u32;
     // SAFETY: GS points at this CPU's slot.
-    unsafe { asm!("mov {:e}, gs:[{}]", out(reg) count, const PREEMPT_COUNT, options(nostack, preserves_flags, readonly)) };
+    unsafe {
+        asm!("mov {:e}, gs:[{}]", out(reg) count, const PREEMPT_COUNT, options(nostack, preserves_flags, readonly))
+    };
     count
 }
 
@@ -156,7 +160,9 @@ pub(crate) fn irq_enter(from_user: bool) {
 pub(crate) fn irq_leave() -> bool {
     let is_last: u8;
     // SAFETY: GS points at this CPU's slot.
-    unsafe { asm!("dec dword ptr gs:[{}]", "setz {}", const IRQ_DEPTH, out(reg_byte) is_last, options(nostack)) };
+    unsafe {
+        asm!("dec dword ptr gs:[{}]", "setz {}", const IRQ_DEPTH, out(reg_byte) is_last, options(nostack))
+    };
     is_last != 0
 }
 
@@ -164,7 +170,9 @@ pub(crate) fn irq_leave() -> bool {
 pub(crate) fn irq_depth() -> u32 {
     let depth: u32;
     // SAFETY: GS points at this CPU's slot.
-    unsafe { asm!("mov {:e}, gs:[{}]", out(reg) depth, const IRQ_DEPTH, options(nostack, preserves_flags, readonly)) };
+    unsafe {
+        asm!("mov {:e}, gs:[{}]", out(reg) depth, const IRQ_DEPTH, options(nostack, preserves_flags, readonly))
+    };
     depth
 }
 
@@ -172,7 +180,9 @@ pub(crate) fn irq_depth() -> u32 {
 pub(crate) fn irq_from_user() -> bool {
     let from_user: u32;
     // SAFETY: GS points at this CPU's slot.
-    unsafe { asm!("mov {:e}, gs:[{}]", out(reg) from_user, const FROM_USER, options(nostack, preserves_flags, readonly)) };
+    unsafe {
+        asm!("mov {:e}, gs:[{}]", out(reg) from_user, const FROM_USER, options(nostack, preserves_flags, readonly))
+    };
     from_user != 0
 }
 
@@ -180,7 +190,9 @@ pub(crate) fn irq_from_user() -> bool {
 pub(crate) fn need_resched() -> bool {
     let need: u32;
     // SAFETY: GS points at this CPU's slot.
-    unsafe { asm!("mov {:e}, gs:[{}]", out(reg) need, const NEED_RESCHED, options(nostack, preserves_flags, readonly)) };
+    unsafe {
+        asm!("mov {:e}, gs:[{}]", out(reg) need, const NEED_RESCHED, options(nostack, preserves_flags, readonly))
+    };
     need != 0
 }
 

@@ -10,6 +10,9 @@ pub(super) const MAX_RANGES: usize = 128;
 /// Below this, boot's early tables map memory.
 const EARLY_LIMIT: Paddr = 4 << 30;
 
+/// Memory beyond is left alone: its metadata would not fit below 4 GiB, and no machine of ours has it.
+const PADDR_LIMIT: Paddr = 1 << 40;
+
 /// What boot knows about memory.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct EarlyMap<'a> {
@@ -31,10 +34,16 @@ impl FreeRanges {
     pub(super) fn new(map: &EarlyMap<'_>) -> Self {
         let mut free = Self { ranges: [const { 0..0 }; MAX_RANGES], len: 0 };
         for region in map.regions.iter().filter(|r| r.kind == MemoryKind::Usable) {
-            free.push(region.start..region.start.saturating_add(region.len));
+            free.push(
+                region.start.min(PADDR_LIMIT)..region.start.saturating_add(region.len).min(PADDR_LIMIT),
+            );
         }
         // What is not usable wins over what is, in case the firmware's map overlaps.
-        let taken = map.regions.iter().filter(|r| r.kind != MemoryKind::Usable).map(|r| r.start..r.start.saturating_add(r.len));
+        let taken = map
+            .regions
+            .iter()
+            .filter(|r| r.kind != MemoryKind::Usable)
+            .map(|r| r.start..r.start.saturating_add(r.len));
         for hole in taken.chain(map.reserved.iter().cloned()) {
             free.cut(hole);
         }
@@ -85,7 +94,8 @@ impl FreeRanges {
             return;
         }
         // Whole frames: a frame that is partly taken is taken.
-        let hole = hole.start & !(PAGE_SIZE - 1)..hole.end.checked_next_multiple_of(PAGE_SIZE).unwrap_or(usize::MAX);
+        let hole =
+            hole.start & !(PAGE_SIZE - 1)..hole.end.checked_next_multiple_of(PAGE_SIZE).unwrap_or(usize::MAX);
         for index in 0..self.len {
             let range = self.ranges[index].clone();
             if hole.start >= range.end || hole.end <= range.start {
@@ -116,7 +126,10 @@ mod tests {
     use std::vec::Vec;
 
     fn free(regions: &[(usize, usize, MemoryKind)], reserved: &[Range<usize>]) -> Vec<Range<usize>> {
-        let regions: Vec<_> = regions.iter().map(|(start, len, kind)| MemoryRegion { start: *start, len: *len, kind: *kind }).collect();
+        let regions: Vec<_> = regions
+            .iter()
+            .map(|(start, len, kind)| MemoryRegion { start: *start, len: *len, kind: *kind })
+            .collect();
         FreeRanges::new(&EarlyMap { regions: &regions, reserved }).iter().cloned().collect()
     }
 

@@ -80,6 +80,8 @@ pub(super) enum StringEnd {
 pub(super) fn flush_page(_address: usize) {}
 pub(super) fn flush_all_user() {}
 
+pub(super) fn flush_all() {}
+
 /// Host CPUs answer when they next wait themselves; no test makes one space active on two.
 pub(super) fn send_flush_ipi(_cpu: usize) {}
 

@@ -6,7 +6,7 @@ use core::cell::UnsafeCell;
 use crate::cpu::MAX_CPUS;
 
 #[cfg(target_os = "none")]
-pub(super) use crate::arch::x86_64::mm::*;
+pub(super) use crate::arch::mm::*;
 
 #[cfg(not(target_os = "none"))]
 pub(super) use super::host::*;
@@ -20,7 +20,7 @@ pub(super) fn with_cpu<R>(f: impl FnOnce(usize) -> R) -> R {
         f(crate::cpu::current_racy().as_usize())
     }
     #[cfg(not(target_os = "none"))]
-    f(super::host::cpu_index())
+    f(cpu_index())
 }
 
 /// Keeps the task on its CPU.

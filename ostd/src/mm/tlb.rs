@@ -60,7 +60,12 @@ const LEAVE: usize = usize::MAX;
 struct Askers(AtomicU64);
 
 static REQUESTS: [Request; MAX_CPUS] = [const {
-    Request { space: AtomicUsize::new(0), start: AtomicUsize::new(0), pages: AtomicUsize::new(0), waiting: AtomicU64::new(0) }
+    Request {
+        space: AtomicUsize::new(0),
+        start: AtomicUsize::new(0),
+        pages: AtomicUsize::new(0),
+        waiting: AtomicU64::new(0),
+    }
 }; MAX_CPUS];
 /// For each CPU: who has asked it something.
 static ASKED_BY: [Askers; MAX_CPUS] = [const { Askers(AtomicU64::new(0)) }; MAX_CPUS];

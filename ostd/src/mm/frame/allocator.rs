@@ -7,8 +7,8 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use spin::Mutex;
 
-use super::super::machine::{self, Padded, PerCpuCell};
 use super::super::early::MAX_RANGES;
+use super::super::machine::{self, Padded, PerCpuCell};
 use super::super::{PAGE_SIZE, Paddr, kspace};
 use super::buddy::{Buddy, NONE, Store};
 use super::meta;
@@ -18,8 +18,6 @@ use crate::{Error, Result};
 /// Frames moved at a time between a CPU's stack and the buddy system.
 const BATCH: usize = 32;
 const STACK: usize = 2 * BATCH;
-
-
 
 /// Who asks, and so how deep into the reserve it may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +29,6 @@ pub(in crate::mm) enum Use {
     /// The heap, whose failure is a panic: all of it.
     Heap,
 }
-
 
 struct Shared {
     buddy: Buddy,
@@ -162,7 +159,8 @@ fn refill(stack: &mut [u32; STACK], purpose: Use) -> Result<usize> {
     let mut shared = SHARED.lock();
     let free = FREE.load(Ordering::Relaxed);
     // Inside the reserve one at a time: what the kernel leaves on the stack would be anybody's.
-    let wanted = if free >= floor(Use::User) + BATCH { BATCH } else { free.saturating_sub(floor(purpose)).min(1) };
+    let wanted =
+        if free >= floor(Use::User) + BATCH { BATCH } else { free.saturating_sub(floor(purpose)).min(1) };
     let mut filled = 0;
     while filled < wanted {
         let Some(frame) = shared.take(1) else { break };

@@ -25,9 +25,11 @@ static HEAP: Heap = Heap;
 
 /// Frames in slabs and large objects.
 static FRAMES: AtomicUsize = AtomicUsize::new(0);
-static LISTS: PerCpuCell<[List; SIZES.len()]> =
-    PerCpuCell::new([const { Padded::new([const { List { head: core::ptr::null_mut(), len: 0 } }; SIZES.len()]) }; MAX_CPUS]);
-static DEPOTS: [Mutex<Depot>; SIZES.len()] = [const { Mutex::new(Depot { partial: None, empty: 0 }) }; SIZES.len()];
+static LISTS: PerCpuCell<[List; SIZES.len()]> = PerCpuCell::new(
+    [const { Padded::new([const { List { head: core::ptr::null_mut(), len: 0 } }; SIZES.len()]) }; MAX_CPUS],
+);
+static DEPOTS: [Mutex<Depot>; SIZES.len()] =
+    [const { Mutex::new(Depot { partial: None, empty: 0 }) }; SIZES.len()];
 
 /// Frames that back the heap.
 pub(super) fn frames() -> usize {
@@ -83,7 +85,9 @@ unsafe impl GlobalAlloc for Heap {
     }
 
     unsafe fn realloc(&self, object: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        let Ok(new_layout) = Layout::from_size_align(new_size, layout.align()) else { return core::ptr::null_mut() };
+        let Ok(new_layout) = Layout::from_size_align(new_size, layout.align()) else {
+            return core::ptr::null_mut();
+        };
         let fits = match (class::of(layout), class::of(new_layout)) {
             (Some(old), Some(new)) => old == new,
             (None, None) => large_frames(layout) == large_frames(new_layout),

@@ -7,7 +7,9 @@ use crate::mm::host::tests::boot;
 
 fn layouts() -> impl Iterator<Item = Layout> {
     let sizes = [1, 8, 16, 17, 40, 64, 100, 250, 256, 500, 1000, 2048, 2049, 5000, 20_000];
-    sizes.into_iter().flat_map(|size| [1, 8, 64, 512, 4096].map(|align| Layout::from_size_align(size, align).unwrap()))
+    sizes
+        .into_iter()
+        .flat_map(|size| [1, 8, 64, 512, 4096].map(|align| Layout::from_size_align(size, align).unwrap()))
 }
 
 struct Object(*mut u8, Layout);

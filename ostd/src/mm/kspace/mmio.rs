@@ -6,8 +6,8 @@ use spin::Mutex;
 
 use super::tables::{DATA, extend, root};
 use crate::mm::frame::{self, Use};
-use crate::mm::ram;
 use crate::mm::page_table::Entry;
+use crate::mm::ram;
 use crate::mm::{PAGE_SIZE, Paddr, Vaddr, machine};
 use crate::{Error, Result};
 
@@ -31,7 +31,8 @@ pub(crate) fn map(paddr: Paddr, len: usize) -> Result<Vaddr> {
     machine::with_cpu(|_| {
         let mut next = NEXT.lock();
         let address = *next;
-        let end = address.checked_add(pages.len()).filter(|end| *end <= WINDOW_END).ok_or(Error::NoResource)?;
+        let end =
+            address.checked_add(pages.len()).filter(|end| *end <= WINDOW_END).ok_or(Error::NoResource)?;
         // Given out even if the tables fail: a window half mapped is not used again.
         *next = end;
         let mut table = || frame::kernel_frame_zeroed(Use::Kernel);

@@ -23,7 +23,9 @@ pub(crate) use self::mmio::map as map_mmio;
 #[cfg(target_os = "none")]
 pub(crate) use self::stack::{KernelStack, mapped_frames as stack_frames};
 #[cfg(target_os = "none")]
-pub(crate) use self::tables::{init, root, trampoline_root};
+pub(super) use self::tables::init;
+#[cfg(target_os = "none")]
+pub(crate) use self::tables::{root, trampoline_root};
 
 use super::{Paddr, Vaddr, machine};
 

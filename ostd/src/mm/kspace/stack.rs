@@ -39,7 +39,8 @@ struct Slots {
     mapped: usize,
 }
 
-static SLOTS_IN_USE: Mutex<Slots> = Mutex::new(Slots { idle: Vec::new(), unmapped: Vec::new(), next: 0, mapped: 0 });
+static SLOTS_IN_USE: Mutex<Slots> =
+    Mutex::new(Slots { idle: Vec::new(), unmapped: Vec::new(), next: 0, mapped: 0 });
 static MAPPED: AtomicUsize = AtomicUsize::new(0);
 
 /// Frames that back stacks.
@@ -100,11 +101,14 @@ fn map(slot: u32) -> Result<()> {
         let address = base(slot) + page * PAGE_SIZE;
         let mapped = frame::kernel_frame(Use::Kernel).and_then(|paddr| {
             let mut table = || frame::kernel_frame_zeroed(Use::Kernel);
-            extend(root(), address, paddr, PAGE_SIZE, DATA, &mut table).inspect_err(|_| allocator::free_one(paddr))
+            extend(root(), address, paddr, PAGE_SIZE, DATA, &mut table)
+                .inspect_err(|_| allocator::free_one(paddr))
         });
         if let Err(error) = mapped {
             // Nobody has touched these pages yet, so no TLB knows them.
-            (0..page).filter_map(|page| remove_page(base(slot) + page * PAGE_SIZE)).for_each(allocator::free_one);
+            (0..page)
+                .filter_map(|page| remove_page(base(slot) + page * PAGE_SIZE))
+                .for_each(allocator::free_one);
             return Err(error);
         }
     }

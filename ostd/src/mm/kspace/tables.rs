@@ -34,7 +34,7 @@ pub(crate) fn trampoline_root() -> Paddr {
 ///
 /// # Safety
 /// Runs once, on the boot CPU; boot's early tables map the memory that `free` gives in the direct map.
-pub(crate) unsafe fn init(map: &EarlyMap<'_>, free: &mut FreeRanges) {
+pub(in crate::mm) unsafe fn init(map: &EarlyMap<'_>, free: &mut FreeRanges) {
     // Running out of the first megabytes is not a state that a kernel can come up in.
     let mut table = || free.take(PAGE_SIZE).inspect(|t| clear(*t)).ok_or(Error::NoMemory);
     let outcome = (|| {
@@ -100,7 +100,13 @@ pub(super) fn extend(
     Ok(())
 }
 
-fn map_one(root: Paddr, at: Vaddr, level: usize, bits: u64, table: &mut impl FnMut() -> Result<Paddr>) -> Result<()> {
+fn map_one(
+    root: Paddr,
+    at: Vaddr,
+    level: usize,
+    bits: u64,
+    table: &mut impl FnMut() -> Result<Paddr>,
+) -> Result<()> {
     let mut node = root;
     for above in (level + 1..=4).rev() {
         match next_table(node, index(at, above), table)? {

@@ -24,13 +24,22 @@ pub fn set_fault_handler(handler: fn(UserFault) -> bool) {
 /// A page fault of the kernel at `*rip`; `had_interrupts` says whether they were on there. `false` if the kernel does not expect faults at that
 /// instruction; else the fault is served, or `*rip` is moved to where the access gives up. Called with interrupts off.
 #[cfg(target_os = "none")]
-pub(crate) fn handle_kernel_fault(address: Vaddr, error_code: u32, rip: &mut u64, had_interrupts: bool) -> bool {
+pub(crate) fn handle_kernel_fault(
+    address: Vaddr,
+    error_code: u32,
+    rip: &mut u64,
+    had_interrupts: bool,
+) -> bool {
+    use crate::cpu::local;
     use crate::mm::{USER_END, machine};
     use crate::user::page_fault;
 
     let Some(fixup) = machine::find_fixup(*rip as usize) else { return false };
-    let can_sleep = had_interrupts && crate::task::can_sleep();
-    if address < USER_END && can_sleep && let Some(handler) = HANDLER.get() {
+    let can_sleep = had_interrupts && local::preempt_count() == 0 && local::irq_depth() == 0;
+    if address < USER_END
+        && can_sleep
+        && let Some(handler) = HANDLER.get()
+    {
         let fault = UserFault { address, is_write: error_code & page_fault::WRITE != 0 };
         if machine::with_interrupts_on(|| handler(fault)) {
             return true;

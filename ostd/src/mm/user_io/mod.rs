@@ -8,11 +8,11 @@ mod fault;
 
 use core::marker::PhantomData;
 
-pub use self::fault::{UserFault, set_fault_handler};
 #[cfg(target_os = "none")]
 pub(crate) use self::fault::handle_kernel_fault;
-use super::machine::{self, StringEnd};
+pub use self::fault::{UserFault, set_fault_handler};
 use super::Vaddr;
+use super::machine::{self, StringEnd};
 use crate::{Error, Result};
 
 /// Reads from kernel memory or from a range of user memory; advances as it reads.
@@ -40,7 +40,11 @@ enum Side {
 impl<'a> VmReader<'a> {
     /// Over kernel bytes.
     pub fn from_slice(bytes: &'a [u8]) -> Self {
-        Self { source: Side::Kernel(bytes.as_ptr().expose_provenance()), len: bytes.len(), _kernel: PhantomData }
+        Self {
+            source: Side::Kernel(bytes.as_ptr().expose_provenance()),
+            len: bytes.len(),
+            _kernel: PhantomData,
+        }
     }
 
     /// Over user memory.
@@ -114,7 +118,11 @@ impl<'a> VmReader<'a> {
 impl<'a> VmWriter<'a> {
     /// Over kernel bytes.
     pub fn from_slice(bytes: &'a mut [u8]) -> Self {
-        Self { target: Side::Kernel(bytes.as_mut_ptr().expose_provenance()), len: bytes.len(), _kernel: PhantomData }
+        Self {
+            target: Side::Kernel(bytes.as_mut_ptr().expose_provenance()),
+            len: bytes.len(),
+            _kernel: PhantomData,
+        }
     }
 
     /// Over user memory.
@@ -275,8 +283,9 @@ pub fn read_c_string(addr: Vaddr, out: &mut [u8]) -> Result<Option<usize>> {
     // A string that runs into the end of user space ends there with a fault.
     let room = out.len().min(super::USER_END - addr);
     // SAFETY: `out` has `room` bytes, and as many at `addr` lie in user space.
-    let (len, end) =
-        unsafe { machine::copy_user_string(out.as_mut_ptr(), core::ptr::with_exposed_provenance(addr), room) };
+    let (len, end) = unsafe {
+        machine::copy_user_string(out.as_mut_ptr(), core::ptr::with_exposed_provenance(addr), room)
+    };
     match end {
         StringEnd::Nul => Ok(Some(len)),
         StringEnd::Full if room == out.len() => Ok(None),

@@ -204,7 +204,8 @@ impl<'a> Cursor<'a> {
         let start = self.at;
         let len = self.bound(end).saturating_sub(start);
         let target_end = target.checked_add(len).ok_or(Error::InvalidArgument)?;
-        let is_inside = self.range.start <= target && target_end <= self.range.end && target.is_multiple_of(PAGE_SIZE);
+        let is_inside =
+            self.range.start <= target && target_end <= self.range.end && target.is_multiple_of(PAGE_SIZE);
         let is_apart = target_end <= start || target >= start + len;
         if !is_inside || !is_apart {
             return Err(Error::InvalidArgument);

@@ -64,7 +64,8 @@ pub(super) unsafe fn slots<'a>(table: Paddr) -> &'a [AtomicU64; ENTRIES] {
 #[inline(always)]
 pub(super) unsafe fn slot<'a>(table: Paddr, address: Vaddr, level: usize) -> &'a AtomicU64 {
     // SAFETY: by contract.
-    &unsafe { slots(table) }[index(address, level)]
+    let slots = unsafe { slots(table) };
+    &slots[index(address, level)]
 }
 
 #[inline(always)]

@@ -136,7 +136,9 @@ fn moving_keeps_pages_in_order() {
     cursor.move_to(BASE + 6 * PAGE_SIZE, target).unwrap();
     drop(cursor);
     assert_eq!(space.resident_pages(), 3);
-    for (page, from) in [(0, Some(BASE)), (1, Some(BASE + PAGE_SIZE)), (2, None), (5, Some(BASE + 5 * PAGE_SIZE))] {
+    for (page, from) in
+        [(0, Some(BASE)), (1, Some(BASE + PAGE_SIZE)), (2, None), (5, Some(BASE + 5 * PAGE_SIZE))]
+    {
         assert_eq!(word_at(&space, target + page * PAGE_SIZE), from);
         assert_eq!(word_at(&space, BASE + page * PAGE_SIZE), None);
     }
