@@ -62,7 +62,20 @@ fn main() -> ExitCode {
         Verb::Clean => clean::main(),
     };
     result.unwrap_or_else(|error| {
-        eprintln!("coffer: {error:#}");
+        eprintln!("coffer: {}", one_line(&error));
         ExitCode::from(own_failure)
     })
+}
+
+/// The error and its causes, without those whose text the one before holds already (libraries differ in whether an error's own
+/// text includes its cause's).
+fn one_line(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if !line.ends_with(&cause) {
+            let separator = if line.is_empty() { "" } else { ": " };
+            line = format!("{line}{separator}{cause}");
+        }
+    }
+    line
 }

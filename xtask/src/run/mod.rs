@@ -4,7 +4,6 @@ mod source;
 mod terminal;
 
 use std::io::{self, IsTerminal as _};
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 use std::{fs, process};
@@ -73,6 +72,9 @@ pub struct Arguments {
     image_and_command: Vec<String>,
 }
 
+/// Exit status after a second Ctrl-C: 128 + SIGINT, as a shell has it.
+const INTERRUPTED: u8 = 130;
+
 /// Runs the container; the exit status is its own, or 125 where it is Coffer that fails.
 pub fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     setup::ensure_met(&[packages::RUN])?;
@@ -88,15 +90,17 @@ pub fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     machine.disks.push(Disk { path: source.disk(&folder)?, serial: IMAGE_DISK.to_owned() });
     machine.console_log = Some(console_log.clone());
 
-    let finished = boot(arguments, &machine)?;
-    let code = report(arguments, finished, &image, &console_log);
-    if code == Some(OWN_FAILURE) {
-        eprintln!("coffer: the console is in {}", console_log.display());
+    let finished = boot(arguments, &machine);
+    // Written for this machine alone, unless it is the caller's; it would only take space.
+    let _none = fs::remove_file(folder.join(source::SCRATCH_DISK));
+    let finished = finished?;
+    if matches!(finished, Finished::Died { .. } | Finished::TimedOut) {
+        eprintln!("coffer: the machine's console is in {}", console_log.display());
     } else {
         // What is left behind costs disk space only.
         let _remains = fs::remove_dir_all(&folder);
     }
-    Ok(ExitCode::from(code.unwrap_or(OWN_FAILURE)))
+    Ok(ExitCode::from(report(arguments, finished, &image)))
 }
 
 fn machine(arguments: &Arguments, image: &Image) -> Machine {
@@ -166,20 +170,20 @@ fn request(arguments: &Arguments) -> Run {
 }
 
 /// Says what went wrong, if anything did, and gives the exit status.
-fn report(arguments: &Arguments, finished: Finished, image: &Image, console_log: &Path) -> Option<u8> {
+fn report(arguments: &Arguments, finished: Finished, image: &Image) -> u8 {
     match finished {
-        Finished::Exit(code) => u8::try_from(code).ok(),
+        Finished::Exit(code) => u8::try_from(code).unwrap_or(OWN_FAILURE),
         Finished::Refused { code, message } => {
             eprintln!("coffer: {message}");
-            u8::try_from(code).ok()
+            u8::try_from(code).unwrap_or(OWN_FAILURE)
         }
         Finished::TimedOut => {
             eprintln!("coffer: not finished after {} s", arguments.timeout.unwrap_or_default());
-            None
+            OWN_FAILURE
         }
         Finished::Cancelled => {
             eprintln!("coffer: interrupted");
-            Some(130)
+            INTERRUPTED
         }
         Finished::Died { ended, console } => {
             eprintln!("coffer: {}", describe(&ended));
@@ -190,8 +194,7 @@ fn report(arguments: &Arguments, finished: Finished, image: &Image, console_log:
                 Ok(lines) => lines.iter().for_each(|line| eprintln!("  {line}")),
                 Err(error) => eprintln!("coffer: {error:#}"),
             }
-            eprintln!("coffer: the console is in {}", console_log.display());
-            None
+            OWN_FAILURE
         }
     }
 }

@@ -11,6 +11,9 @@ use runtime_image::{Image, Selection, Store};
 use crate::progress::Step;
 use crate::{packages, setup, workspace};
 
+/// The file that a folder is written to.
+pub const SCRATCH_DISK: &str = "image.tar";
+
 /// A checked image.
 #[derive(Debug)]
 pub enum Source {
@@ -56,7 +59,7 @@ impl Source {
         match self {
             Self::Archive(path) => Ok(path.clone()),
             Self::Folder(path) => {
-                let disk = scratch.join("image.tar");
+                let disk = scratch.join(SCRATCH_DISK);
                 write_tar(path, &disk)
                     .with_context(|| format!("cannot write {} to {}", path.display(), disk.display()))?;
                 Ok(disk)
