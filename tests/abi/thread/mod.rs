@@ -1,3 +1,9 @@
-//! x
+//! Threads and futexes.
+
 use crate::case::Case;
-pub const CASES: &[&[Case]] = &[];
+
+mod futex;
+mod pthread;
+mod stress;
+
+pub const CASES: &[&[Case]] = &[pthread::CASES, futex::CASES, stress::CASES];

@@ -1,3 +1,9 @@
-//! x
+//! Clocks, sleeping and timers.
+
 use crate::case::Case;
-pub const CASES: &[&[Case]] = &[];
+
+mod clock;
+mod sleep;
+mod timer;
+
+pub const CASES: &[&[Case]] = &[clock::CASES, sleep::CASES, timer::CASES];

@@ -1,3 +1,9 @@
-//! x
+//! Unix sockets: unix(7).
+
 use crate::case::Case;
-pub const CASES: &[&[Case]] = &[];
+
+mod name;
+mod pair;
+mod rights;
+
+pub const CASES: &[&[Case]] = &[pair::CASES, name::CASES, rights::CASES];
