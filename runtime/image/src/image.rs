@@ -130,3 +130,103 @@ pub(crate) fn diff_ids(config: &ImageConfiguration, name: &str, layers: usize) -
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::testing::{Archive, Layout};
+    use crate::{Error, Image, Selection, Store};
+
+    fn layer() -> Vec<u8> {
+        Archive::default().file("a", "b").finish()
+    }
+
+    #[test]
+    fn the_platform_is_chosen_from_nested_indexes() {
+        let mut layout = Layout::default();
+        let (arm, amd) = (layout.image("arm64", &[layer()]), layout.image("amd64", &[layer()]));
+        let mut attestation = layout.image("amd64", &[]);
+        attestation["platform"] = json!({"architecture": "unknown", "os": "unknown"});
+        let index = json!({"schemaVersion": 2, "manifests": [attestation, arm, amd]}).to_string();
+        let index = layout.blob("application/vnd.oci.image.index.v1+json", index.into_bytes());
+        layout.index(&[index]);
+        let image = layout.open().unwrap();
+        assert_eq!(image.manifest_digest.unwrap().to_string(), amd["digest"].as_str().unwrap());
+    }
+
+    #[test]
+    fn another_architecture_is_one_clear_line() {
+        let mut layout = Layout::default();
+        let mut arm = layout.image("arm64", &[layer()]);
+        layout.index(&[arm.clone()]);
+        assert_eq!(
+            layout.open().unwrap_err().to_string(),
+            "image is for linux/arm64, this machine runs linux/amd64"
+        );
+        // Also when only the configuration tells.
+        arm.as_object_mut().unwrap().remove("platform");
+        layout.index(&[arm]);
+        assert_eq!(
+            layout.open().unwrap_err().to_string(),
+            "image is for linux/arm64, this machine runs linux/amd64"
+        );
+    }
+
+    #[test]
+    fn every_piece_of_metadata_is_verified() {
+        let good = Layout::of_layers(&[layer()]);
+        assert!(good.open().is_ok());
+        for (name, bytes) in
+            good.pieces.iter().filter(|(name, bytes)| name.starts_with("blobs") && bytes[0] == b'{')
+        {
+            let mut layout = good.clone();
+            let mut bytes = bytes.clone();
+            bytes[2] ^= 1;
+            layout.pieces.insert(name.clone(), bytes);
+            assert!(matches!(layout.open(), Err(Error::Mismatch { .. })), "{name}");
+            layout.pieces.remove(name);
+            assert!(matches!(layout.open(), Err(Error::Missing(_))), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_image_is_refused() {
+        assert!(matches!(Layout::default().open(), Err(Error::NotAnImage)));
+        let mut layout = Layout::of_layers(&[layer()]);
+        layout.pieces.insert("index.json".to_owned(), b"{".to_vec());
+        assert!(matches!(layout.open(), Err(Error::Malformed { .. })));
+        let mut layout = Layout::default();
+        let (one, two) = (layout.image("amd64", &[layer()]), layout.image("amd64", &[]));
+        let plain = |mut descriptor: serde_json::Value| {
+            descriptor.as_object_mut().unwrap().remove("platform");
+            descriptor
+        };
+        layout.index(&[plain(one), plain(two)]);
+        assert!(matches!(layout.open(), Err(Error::Ambiguous { count: 2, .. })));
+    }
+
+    #[test]
+    fn a_docker_archive_is_read_by_tag() {
+        let mut layout = Layout::default();
+        layout.image("amd64", &[layer()]);
+        let find = |start: &[u8]| {
+            let (name, bytes) = layout.pieces.iter().find(|(_, bytes)| bytes.starts_with(start)).unwrap();
+            (name.rsplit('/').next().unwrap().to_owned(), bytes.clone())
+        };
+        let ((config_hex, config), (layer_hex, layer)) = (find(b"{\"architecture"), find(b"a\0"));
+        let items = json!([{"Config": format!("{config_hex}.json"), "RepoTags": ["docker.io/library/x:1"],
+            "Layers": [format!("{layer_hex}.tar")]}]);
+        let mut docker = Layout::default();
+        docker.pieces.insert("manifest.json".to_owned(), items.to_string().into_bytes());
+        docker.pieces.insert(format!("{layer_hex}.tar"), layer);
+        docker.pieces.insert(format!("{config_hex}.json"), config);
+        let select = |reference: &str| Selection { reference: Some(reference.to_owned()) };
+        let open =
+            |layout: &Layout, reference| Image::open(Store::archive(layout.archive())?, &select(reference));
+        assert_eq!(open(&docker, "x:1").unwrap().layers.len(), 1);
+        assert!(matches!(open(&docker, "x:2"), Err(Error::NoSuchReference { .. })));
+        docker.pieces.get_mut(&format!("{config_hex}.json")).unwrap().push(b' ');
+        assert!(matches!(open(&docker, "x:1"), Err(Error::Mismatch { .. })));
+    }
+}

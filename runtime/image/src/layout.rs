@@ -98,14 +98,20 @@ fn names(descriptor: &Descriptor) -> impl Iterator<Item = &str> {
     NAMES.iter().filter_map(move |key| annotations?.get(*key)).map(String::as_str)
 }
 
-/// Whether an image called `name` in the archive is meant by `wanted`: equal, or only one of the two has a repository
-/// before the same tag.
+/// Whether an image called `name` in the archive is meant by `wanted`: equal but for docker's default registry and folder,
+/// or only one of the two has a repository before the same tag.
 pub(crate) fn is_name(name: &str, wanted: &str) -> bool {
+    let short = |text: &str| {
+        let text = text.strip_prefix("docker.io/").unwrap_or(text);
+        text.strip_prefix("library/").unwrap_or(text).to_owned()
+    };
     let tag_of = |text: &str| match text.rsplit_once(':') {
         Some((_, tag)) if !tag.contains('/') => tag.to_owned(),
         _ => text.to_owned(),
     };
-    name == wanted || tag_of(name) == wanted || (!name.contains([':', '/']) && name == tag_of(wanted))
+    short(name) == short(wanted)
+        || tag_of(name) == wanted
+        || (!name.contains([':', '/']) && name == tag_of(wanted))
 }
 
 /// Follows indexes down to the manifest for this machine.
@@ -153,6 +159,7 @@ mod tests {
             ("debian:12", "debian:12", true),
             ("debian:12", "12", true),
             ("12", "debian:12", true),
+            ("docker.io/library/debian:12", "debian:12", true),
             ("example.org:5000/debian", "debian", false),
             ("debian:12", "busybox:12", false),
             ("latest", "12", false),

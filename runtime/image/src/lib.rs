@@ -16,6 +16,8 @@ pub mod layout;
 pub mod snapshot;
 pub mod store;
 pub mod tar;
+#[cfg(test)]
+mod testing;
 pub mod unpack;
 
 pub use error::Error;

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -43,10 +43,15 @@ impl Store {
     /// # Errors
     ///
     /// [`Error::Archive`] when the tar's structure is broken.
-    pub fn archive(file: File) -> Result<Self, Error> {
+    pub fn archive(mut file: File) -> Result<Self, Error> {
+        // A disk tells its size by seeking, not by metadata. A size of 0 means that the kernel does not tell.
+        let length = match file.seek(SeekFrom::End(0)) {
+            Ok(length) if length > 0 => length,
+            _ => u64::MAX,
+        };
         let file = Arc::new(file);
         let mut index = HashMap::new();
-        let mut tar = Reader::new(Blob { file: Arc::clone(&file), offset: 0, length: u64::MAX, position: 0 });
+        let mut tar = Reader::new(Blob { file: Arc::clone(&file), offset: 0, length, position: 0 });
         while let Some(entry) = tar.next_entry().map_err(Error::Archive)? {
             let name = normal(&String::from_utf8_lossy(&entry.path), "");
             let place = match entry.kind {
