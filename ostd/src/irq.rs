@@ -1,12 +1,19 @@
 //! Interrupts: vectors with their handlers, and guards that keep them off on this CPU.
 
-use crate::Result;
+#[cfg(target_os = "none")]
+use crate::cpu;
+use crate::cpu::MAX_CPUS;
+use crate::sync::SpinLock;
+use crate::{Error, Result};
+use alloc::sync::Arc;
+use core::marker::PhantomData;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 /// Keeps interrupts off on this CPU until dropped. Not `Send`.
 #[derive(Debug)]
 pub struct IrqGuard {
     was_on: bool,
-    _not_send: core::marker::PhantomData<*const ()>,
+    _not_send: PhantomData<*const ()>,
 }
 
 /// Turns interrupts off on this CPU.
@@ -21,29 +28,54 @@ pub fn disable_local() -> IrqGuard {
     };
     #[cfg(not(target_os = "none"))]
     let was_on = false;
-    IrqGuard { was_on, _not_send: core::marker::PhantomData }
+    IrqGuard { was_on, _not_send: PhantomData }
 }
 
 impl Drop for IrqGuard {
     fn drop(&mut self) {
-        #[cfg(target_os = "none")]
         if self.was_on {
+            #[cfg(target_os = "none")]
             x86_64::instructions::interrupts::enable();
         }
-        #[cfg(not(target_os = "none"))]
-        let _ = self.was_on;
     }
 }
 
+/// A CPU's count of interrupts, on its own cache line.
+#[repr(align(128))]
+struct Taken(AtomicU64);
+
+static TAKEN: [Taken; MAX_CPUS] = [const { Taken(AtomicU64::new(0)) }; MAX_CPUS];
+
 /// Whether an interrupt handler is running on this CPU.
 pub fn in_interrupt() -> bool {
-    todo!()
+    #[cfg(target_os = "none")]
+    return cpu::local::irq_depth() > 0;
+    #[cfg(not(target_os = "none"))]
+    false
 }
 
-/// An interrupt vector of ours (for MSI and MSI-X), freed when dropped.
+/// Vectors handed out by [`IrqLine::new`]. Below are the exceptions and the legacy controller's, above our own.
+const FIRST_LINE: u8 = 0x30;
+const LINES: usize = 0xf0 - FIRST_LINE as usize;
+
+/// The local APIC's timer.
+pub(crate) const TIMER: u8 = 0xf0;
+/// Another CPU asks this one to reconsider what it runs.
+pub(crate) const RESCHEDULE: u8 = 0xf1;
+/// Another CPU changed page tables that this one uses.
+pub(crate) const FLUSH_TLB: u8 = 0xf2;
+/// The local APIC's own, without a cause and without an EOI.
+pub(crate) const SPURIOUS: u8 = 0xff;
+
+type Handler = Arc<dyn Fn() + Send + Sync>;
+
+static HANDLERS: [SpinLock<Option<Handler>>; LINES] = [const { SpinLock::new(None) }; LINES];
+
+/// An interrupt vector of ours (for MSI and MSI-X), freed when dropped. Dropping waits for a handler that is running, so a line must
+/// not be dropped by its own handler.
 #[derive(Debug)]
 pub struct IrqLine {
-    _vector: u8,
+    vector: u8,
 }
 
 impl IrqLine {
@@ -53,17 +85,67 @@ impl IrqLine {
     /// # Errors
     /// [`crate::Error::NoResource`] if all vectors are taken.
     pub fn new(handler: impl Fn() + Send + Sync + 'static) -> Result<Self> {
-        let _ = handler;
-        todo!()
+        let handler: Handler = Arc::new(handler);
+        for (vector, slot) in (FIRST_LINE..).zip(&HANDLERS) {
+            let mut slot = slot.lock_irq();
+            if slot.is_none() {
+                *slot = Some(handler);
+                return Ok(Self { vector });
+            }
+        }
+        Err(Error::NoResource)
     }
 
     /// The vector's number.
     pub fn vector(&self) -> u8 {
-        todo!()
+        self.vector
+    }
+}
+
+impl Drop for IrqLine {
+    fn drop(&mut self) {
+        let handler = HANDLERS[usize::from(self.vector - FIRST_LINE)].lock_irq().take();
+        if let Some(handler) = handler {
+            while Arc::strong_count(&handler) > 1 {
+                core::hint::spin_loop();
+            }
+        }
     }
 }
 
 /// Interrupts taken so far, per source, for /proc/interrupts and /proc/stat.
 pub fn count_total() -> u64 {
-    todo!()
+    TAKEN.iter().map(|taken| taken.0.load(Ordering::Relaxed)).sum()
+}
+
+/// Runs what belongs to `vector`, on the CPU that took it, with interrupts off, between [`crate::cpu::local::irq_enter`]
+/// and [`crate::cpu::local::irq_leave`].
+#[cfg(target_os = "none")]
+pub(crate) fn dispatch(vector: u8) {
+    use crate::arch::apic;
+
+    let taken = &TAKEN[cpu::current_racy().as_usize()].0;
+    // Only this CPU writes, so a plain load and store do.
+    taken.store(taken.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    if vector != SPURIOUS {
+        // Acknowledged first: all our sources are edges, and a new edge during the handler must not be lost.
+        apic::end_of_interrupt();
+    }
+    match vector {
+        TIMER => crate::timer::on_interrupt(),
+        RESCHEDULE => crate::arch::seam::on_reschedule_ipi(),
+        FLUSH_TLB => crate::mm::tlb::on_ipi(),
+        _ => run_handler(vector),
+    }
+}
+
+#[cfg(target_os = "none")]
+fn run_handler(vector: u8) {
+    let Some(slot) = vector.checked_sub(FIRST_LINE).and_then(|line| HANDLERS.get(usize::from(line))) else {
+        return;
+    };
+    let handler = slot.lock_irq().clone();
+    if let Some(handler) = handler {
+        handler();
+    }
 }

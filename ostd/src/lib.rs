@@ -10,6 +10,8 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+#[cfg(any(target_os = "none", test))]
+pub(crate) mod acpi;
 pub mod boot;
 pub mod console;
 pub mod cpu;

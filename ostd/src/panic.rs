@@ -2,23 +2,130 @@
 //! powers off with [`crate::power::Exit::Panic`].
 #![cfg(target_os = "none")]
 
+use crate::arch::apic::{self, Ipi};
+use crate::arch::boot::is_image_text;
+use crate::arch::trap::TrapFrame;
+use crate::boot::command_line;
+use crate::cpu::{self, CpuId};
+use crate::power::{self, Exit};
+use core::arch::asm;
 use core::fmt::{self, Write};
 use core::panic::PanicInfo;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+/// Set by the CPU that dies first. The others halt; if it panics again while dying, it ends at once.
+static IS_DYING: AtomicBool = AtomicBool::new(false);
+static IS_NESTED: AtomicBool = AtomicBool::new(false);
+
+/// A stack deeper than this is printed in part.
+const MAX_FRAMES: usize = 32;
 
 /// Writes to the console at once, past the log's ring and its lock.
-pub(crate) struct Direct;
+struct Direct;
 
 impl Write for Direct {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        crate::console::write(text.as_bytes());
+        for line in text.split_inclusive('\n') {
+            match line.strip_suffix('\n') {
+                Some(line) => {
+                    crate::console::write(line.as_bytes());
+                    crate::console::write(b"\r\n");
+                }
+                None => crate::console::write(line.as_bytes()),
+            }
+        }
         Ok(())
     }
 }
 
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
-    let _ = writeln!(Direct, "\r\nkernel panic: {info}");
+    begin();
+    let _ = writeln!(Direct, "\nkernel panic: {}", info.message());
+    if let Some(place) = info.location() {
+        let _ = writeln!(Direct, "  at {}:{}", place.file(), place.line());
+    }
+    end(frame_pointer())
+}
+
+/// As a panic, for a trap that nobody serves.
+pub(crate) fn die(what: fmt::Arguments<'_>, frame: &TrapFrame) -> ! {
+    begin();
+    let _ = writeln!(Direct, "\nkernel panic: {what}\n{frame}\nbacktrace:");
+    let _ = writeln!(Direct, "  {:016x}", frame.rip);
+    print_frames(frame.rbp as usize);
+    finish()
+}
+
+fn begin() {
+    x86_64::instructions::interrupts::disable();
+    if IS_DYING.swap(true, Ordering::AcqRel) {
+        // Another CPU is dying, or this one while it was printing: either way there is nothing more to say.
+        if IS_NESTED.swap(true, Ordering::AcqRel) {
+            halt();
+        }
+        power::off(Exit::Panic);
+    }
+    stop_others();
+}
+
+fn end(frame_pointer: usize) -> ! {
+    let _ = writeln!(Direct, "backtrace:");
+    print_frames(frame_pointer);
+    finish()
+}
+
+fn finish() -> ! {
+    let hash = command_line::value(crate::arch::boot::command_line(), "coffer.image").unwrap_or("unknown");
+    let _ = writeln!(Direct, "image {hash}");
+    power::off(Exit::Panic)
+}
+
+fn stop_others() {
+    let this = cpu::current_racy().as_usize();
+    for other in (0..cpu::count()).filter(|cpu| *cpu != this) {
+        apic::send_ipi(CpuId(other as u32), Ipi::Stop);
+    }
+}
+
+/// Called on a non-maskable interrupt: does not return if a CPU has panicked.
+pub(crate) fn halt_if_stopping() {
+    if IS_DYING.load(Ordering::Acquire) {
+        halt();
+    }
+}
+
+fn halt() -> ! {
     loop {
+        x86_64::instructions::interrupts::disable();
         x86_64::instructions::hlt();
+    }
+}
+
+fn frame_pointer() -> usize {
+    let value: usize;
+    // SAFETY: copies a register.
+    unsafe { asm!("mov {}, rbp", out(reg) value, options(nomem, nostack, preserves_flags)) };
+    value
+}
+
+/// Walks the frame pointers. Each frame must lie above the last one and near it, and return into the kernel's text: a broken chain ends
+/// the walk. A guard page in between would fault, and that nested panic ends the machine.
+fn print_frames(mut frame_pointer: usize) {
+    const MAX_DISTANCE: usize = 64 << 10;
+    for _ in 0..MAX_FRAMES {
+        if frame_pointer < 0xffff_8000_0000_0000 || !frame_pointer.is_multiple_of(8) {
+            return;
+        }
+        // SAFETY: a kernel address out of the chain of frame pointers, which this crate's entry code ends with zero.
+        let [next, return_address] = unsafe { (frame_pointer as *const [usize; 2]).read_volatile() };
+        if !is_image_text(return_address) {
+            return;
+        }
+        let _ = writeln!(Direct, "  {return_address:016x}");
+        if next <= frame_pointer || next - frame_pointer > MAX_DISTANCE {
+            return;
+        }
+        frame_pointer = next;
     }
 }

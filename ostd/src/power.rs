@@ -10,13 +10,17 @@ pub enum Exit {
     Panic = 0x20,
 }
 
+#[cfg(target_os = "none")]
+pub use crate::arch::power::{off, restart};
+
 /// Powers the machine off.
+#[cfg(not(target_os = "none"))]
 pub fn off(exit: Exit) -> ! {
-    let _ = exit;
-    todo!()
+    panic!("power off: {exit:?}")
 }
 
 /// Restarts the machine.
+#[cfg(not(target_os = "none"))]
 pub fn restart() -> ! {
-    todo!()
+    panic!("restart")
 }

@@ -176,5 +176,5 @@ boot_pds:
     .skip 4 * 4096
 .global boot_stack
 boot_stack:
-    .skip 32768
+    .skip 65536
 boot_stack_top:

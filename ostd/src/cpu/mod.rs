@@ -1,10 +1,14 @@
 //! CPUs: their numbers, sets of them, and values that each has its own copy of.
 
+mod info;
 #[cfg(target_os = "none")]
 pub(crate) mod local;
 
+pub use info::{CpuInfo, hwcap, info};
+
 use crate::task::PreemptGuard;
 use alloc::boxed::Box;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 /// The most CPUs that we run on.
 pub const MAX_CPUS: usize = 64;
@@ -27,52 +31,36 @@ impl CpuId {
 
 /// How many CPUs are online.
 pub fn count() -> usize {
-    todo!()
+    ONLINE.load(Ordering::Acquire)
+}
+
+static ONLINE: AtomicUsize = AtomicUsize::new(1);
+
+/// Counts one more CPU in, the one with the next number.
+#[cfg(target_os = "none")]
+pub(crate) fn add_online() {
+    ONLINE.fetch_add(1, Ordering::AcqRel);
 }
 
 /// The CPU that we are on; the guard keeps us there.
 pub fn current(_pinned: &PreemptGuard) -> CpuId {
-    todo!()
+    current_racy()
 }
 
 /// The CPU that we were on a moment ago: good for statistics and placement hints only.
 pub fn current_racy() -> CpuId {
-    todo!()
+    #[cfg(target_os = "none")]
+    return local::id();
+    #[cfg(not(target_os = "none"))]
+    CpuId(0)
 }
 
 /// Starts the other CPUs; each enters the idle task and takes work from the scheduler. Call once, after
 /// [`crate::task::set_scheduler`]. Returns how many CPUs are online.
 pub fn start_others() -> usize {
-    todo!()
-}
-
-/// What /proc/cpuinfo shows.
-#[derive(Clone, Debug)]
-pub struct CpuInfo {
-    /// CPUID leaf 0's vendor.
-    pub vendor: [u8; 12],
-    /// CPUID brand string, zero-padded.
-    pub brand: [u8; 48],
-    /// Family, model, stepping as displayed.
-    pub family: u32,
-    /// Model.
-    pub model: u32,
-    /// Stepping.
-    pub stepping: u32,
-    /// (leaf, subleaf, register 0..4=eax..edx, bit, name) flags present, as Linux names them.
-    pub flags: &'static [&'static str],
-    /// TSC frequency in Hz.
-    pub tsc_hz: u64,
-}
-
-/// The boot CPU's description.
-pub fn info() -> CpuInfo {
-    todo!()
-}
-
-/// The AT_HWCAP value (CPUID leaf 1 EDX) for the auxiliary vector.
-pub fn hwcap() -> u64 {
-    todo!()
+    #[cfg(target_os = "none")]
+    crate::arch::smp::start_others();
+    count()
 }
 
 /// One value for each possible CPU, each on its own cache lines.

@@ -2,7 +2,15 @@
 //!
 //! Two doors lead here (D3): the PVH note (`qemu -kernel`) and the Linux 64-bit boot protocol (our UEFI stub).
 
+#[cfg(any(target_os = "none", test))]
+pub(crate) mod command_line;
+#[cfg(any(target_os = "none", test))]
+pub(crate) mod loader;
+#[cfg(any(target_os = "none", test))]
+pub(crate) mod memory_map;
+
 use alloc::vec::Vec;
+use spin::Once;
 
 /// What a stretch of physical memory is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +49,15 @@ pub struct BootInfo {
     pub image_hash: Option<&'static str>,
 }
 
+static INFO: Once<BootInfo> = Once::new();
+
 /// What the loader handed over.
 pub fn info() -> &'static BootInfo {
-    todo!()
+    INFO.get().expect("ostd fills it before the kernel's main function runs")
+}
+
+/// Publishes `boot_info`; the first call counts.
+#[cfg(target_os = "none")]
+pub(crate) fn set_info(boot_info: BootInfo) {
+    INFO.call_once(|| boot_info);
 }

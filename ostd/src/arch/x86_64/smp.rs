@@ -1,0 +1,136 @@
+//! Starting the other CPUs: a trampoline below 1 MiB, INIT and STARTUP one CPU after the other (Intel SDM vol. 3, 9.4.4).
+
+use super::{apic, boot, gdt, trap};
+use crate::boot::MemoryKind;
+use crate::cpu;
+use crate::mm::kspace::KernelStack;
+use crate::timer;
+use core::sync::atomic::{AtomicUsize, Ordering};
+use x86_64::registers::control::Cr3;
+
+/// A CPU that has not come up by then never will: hosts need microseconds, a loaded emulator milliseconds.
+const START_TIMEOUT_NS: u64 = 200_000_000;
+/// After this long the second STARTUP is sent, as the protocol wants for CPUs that missed the first.
+const RETRY_NS: u64 = 10_000_000;
+
+unsafe extern "C" {
+    static ap_trampoline: [u8; 0];
+    static ap_trampoline_end: [u8; 0];
+    static ap_fields: [u16; 6];
+}
+
+/// CPUs that have come as far as [`ap_start`].
+static ARRIVED: AtomicUsize = AtomicUsize::new(1);
+
+/// Starts all CPUs of the MADT, at most [`cpu::MAX_CPUS`]. One that does not start is left out, with a warning.
+pub(crate) fn start_others() {
+    let Some(platform) = boot::platform() else { return };
+    let own = apic::id();
+    let others = || platform.apic_ids.as_slice().iter().copied().filter(move |id| *id != own);
+    if cpu::count() > 1 || others().next().is_none() {
+        return;
+    }
+    let Some(page) = low_page() else {
+        log::warn!("no free page below 1 MiB: running on one CPU");
+        return;
+    };
+    for apic_id in others().take(cpu::MAX_CPUS - 1) {
+        if !start(apic_id, page) {
+            log::warn!("CPU with APIC id {apic_id} did not start");
+            // It may still come up late, with the number and the stack that it was given: nobody else can have them.
+            return;
+        }
+    }
+}
+
+/// A page below 1 MiB that the firmware leaves to us. Memory management never hands out anything there.
+fn low_page() -> Option<usize> {
+    const FIRST: usize = 0x8000;
+    let usable = crate::boot::info().memory.iter().filter(|r| r.kind == MemoryKind::Usable);
+    usable
+        .map(|r| (r.start.max(FIRST).next_multiple_of(0x1000), r.start + r.len))
+        .find(|(page, end)| page + 0x1000 <= *end && page + 0x1000 <= 0x9_f000)
+        .map(|(page, _)| page)
+}
+
+fn start(apic_id: u32, page: usize) -> bool {
+    let number = cpu::count();
+    let Ok(stack) = KernelStack::new() else { return false };
+    if apic::check_id(apic_id).is_err() {
+        return false;
+    }
+    place_trampoline(page, number, stack.top());
+    // For good: the CPU may come up late, and its idle task lives there.
+    core::mem::forget(stack);
+
+    let began_ns = timer::now_ns();
+    apic::send_init(apic_id);
+    apic::send_startup(apic_id, (page >> 12) as u8);
+    let mut has_retried = false;
+    while ARRIVED.load(Ordering::Acquire) <= number {
+        let waited_ns = timer::now_ns() - began_ns;
+        if waited_ns > START_TIMEOUT_NS {
+            return false;
+        }
+        if waited_ns > RETRY_NS && !has_retried {
+            has_retried = true;
+            apic::send_startup(apic_id, (page >> 12) as u8);
+        }
+        core::hint::spin_loop();
+    }
+    cpu::add_online();
+    true
+}
+
+/// Copies the code and fills in what it needs to know.
+fn place_trampoline(page: usize, number: usize, stack_top: usize) {
+    let start = (&raw const ap_trampoline).cast::<u8>();
+    let len = (&raw const ap_trampoline_end) as usize - start as usize;
+    let target = boot::early_ptr(page);
+    // SAFETY: the page is free (see `low_page`) and mapped, and the code is shorter than a page.
+    unsafe { core::ptr::copy_nonoverlapping(start, target, len) };
+
+    let (tables, _) = Cr3::read();
+    // SAFETY: a static in the image.
+    let fields = unsafe { ap_fields };
+    let [gdt_base, far_pointer, boot_tables, kernel_tables, stack, cpu_number] = fields.map(usize::from);
+    let add_page = |offset: usize| {
+        let field = target.wrapping_add(offset).cast::<u32>();
+        // SAFETY: a field of the copy just made.
+        let value = unsafe { field.read_unaligned() };
+        // SAFETY: as above.
+        unsafe { field.write_unaligned(value + page as u32) };
+    };
+    add_page(gdt_base);
+    add_page(far_pointer);
+    let set = |offset: usize, value: u64| {
+        // SAFETY: a field of the copy just made.
+        unsafe { target.wrapping_add(offset).cast::<u64>().write_unaligned(value) };
+    };
+    set(boot_tables, boot::early_tables() as u64);
+    set(kernel_tables, tables.start_address().as_u64());
+    set(stack, stack_top as u64);
+    // SAFETY: the last field, four bytes long.
+    unsafe { target.wrapping_add(cpu_number).cast::<u32>().write_unaligned(number as u32) };
+    // The new CPU reads it through other tables; x86 keeps stores in order, the compiler must as well.
+    core::sync::atomic::fence(Ordering::SeqCst);
+}
+
+/// An application processor's first Rust code, with interrupts off, on its own stack, in the kernel's page tables.
+#[unsafe(no_mangle)]
+extern "C" fn ap_start(number: u32) -> ! {
+    let number = number as usize;
+    cpu::local::init(number);
+    // SAFETY: we run on the kernel's tables.
+    unsafe { crate::mm::init_cpu() };
+    gdt::init(number);
+    trap::idt::load();
+    apic::init_local(number);
+    timer::init_local();
+    crate::arch::seam::init_user();
+    ARRIVED.fetch_add(1, Ordering::AcqRel);
+    while cpu::count() <= number {
+        core::hint::spin_loop();
+    }
+    crate::arch::seam::run_idle()
+}
