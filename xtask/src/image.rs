@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use coffer_harness::Artifacts;
 use coffer_image_builder::{Ingredients, build, elf};
 
 use crate::progress::Step;
@@ -14,38 +15,21 @@ use crate::{setup, workspace};
 /// The command line that is part of the measured image.
 const COMMAND_LINE: &str = "";
 
-/// Where an image and what belongs to it lies.
-#[derive(Debug)]
-pub struct Image {
-    /// The kernel as it stands in the UKI, which also boots directly.
-    pub kernel: PathBuf,
-    /// The same kernel with symbols and debug information.
-    pub kernel_debug: PathBuf,
-    /// The initramfs as it stands in the UKI.
-    pub initramfs: PathBuf,
-    /// The bootable disk.
-    pub disk: PathBuf,
-    /// The unified kernel image.
-    pub uki: PathBuf,
-    /// The command line as it stands in the UKI, image hash included.
-    pub command_line: String,
-}
-
 /// Builds the image and says where it is.
 pub fn main() -> anyhow::Result<ExitCode> {
     setup::ensure_met(&[])?;
     recipe::check_toolchain()?;
     let image = make()?;
-    for path in [&image.uki, &image.disk, &image.kernel, &image.initramfs] {
-        let size = fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?.len();
+    for path in [image.uki(), image.disk(), image.kernel(), image.initramfs()] {
+        let size = fs::metadata(&path).with_context(|| format!("cannot read {}", path.display()))?.len();
         println!("{} {:.1} MiB", path.display(), size as f64 / f64::from(1 << 20));
     }
-    println!("{}", image.command_line);
+    println!("{}", String::from_utf8(read(&image.command_line())?)?);
     Ok(ExitCode::SUCCESS)
 }
 
 /// Builds the image.
-pub fn make() -> anyhow::Result<Image> {
+pub fn make() -> anyhow::Result<Artifacts> {
     let mut step = Step::begin("building");
     let kernel_linked = compile(&KERNEL, &mut step)?;
     let stub = compile(&STUB, &mut step)?;
@@ -66,14 +50,13 @@ pub fn make() -> anyhow::Result<Image> {
         command_line: COMMAND_LINE,
         version: env!("CARGO_PKG_VERSION"),
     })?;
-    let image = Image {
-        kernel: write("coffer-kernel.elf", &kernel)?,
-        kernel_debug: write("coffer-kernel.debug", &linked)?,
-        initramfs: write("initramfs.cpio", &built.initramfs)?,
-        disk: write("coffer.raw", &built.disk)?,
-        uki: write("coffer.efi", &built.uki)?,
-        command_line: built.command_line,
-    };
+    let image = Artifacts::at(workspace::target());
+    write(&image.kernel(), &kernel)?;
+    write(&image.kernel_debug(), &linked)?;
+    write(&image.initramfs(), &built.initramfs)?;
+    write(&image.command_line(), built.command_line.as_bytes())?;
+    write(&image.uki(), &built.uki)?;
+    write(&image.disk(), &built.disk)?;
     step.rename("image");
     step.done();
     Ok(image)
@@ -90,13 +73,11 @@ fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
 
 /// Replaces the file by a rename, so that a machine which still runs from the old one is not disturbed; leaves it alone where
 /// nothing changed.
-fn write(name: &str, bytes: &[u8]) -> anyhow::Result<PathBuf> {
-    let path = workspace::target().join(name);
-    if fs::read(&path).is_ok_and(|old| old == bytes) {
-        return Ok(path);
+fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    if fs::read(path).is_ok_and(|old| old == bytes) {
+        return Ok(());
     }
-    let new = path.with_extension("new");
+    let new = path.with_added_extension("new");
     fs::write(&new, bytes).with_context(|| format!("cannot write {}", new.display()))?;
-    fs::rename(&new, &path).with_context(|| format!("cannot replace {}", path.display()))?;
-    Ok(path)
+    fs::rename(&new, path).with_context(|| format!("cannot replace {}", path.display()))
 }

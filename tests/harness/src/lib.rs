@@ -2,10 +2,11 @@
 //!
 //! [`Machine`] describes one and starts it; [`Running`] is its process with the console; [`Session`] runs one container on it over the
 //! four ports of the runtime's control protocol ([`control`]). [`accelerator`] finds out whether KVM really works, [`images`]
-//! assembles container images.
+//! assembles container images, [`Artifacts`] names the files of a build.
 #![forbid(unsafe_code)]
 
 pub mod accelerator;
+mod artifacts;
 mod console;
 pub mod control;
 mod error;
@@ -15,6 +16,7 @@ mod ports;
 mod running;
 mod session;
 
+pub use artifacts::Artifacts;
 pub use console::Console;
 pub use error::Error;
 pub use machine::{Boot, Clock, Disk, Machine};

@@ -11,9 +11,9 @@ use std::{fs, process};
 use anyhow::Context as _;
 use clap::Args;
 use coffer_harness::control::{Event, Run};
-use coffer_harness::{Boot, DEBUG_EXIT_PORT, Disk, Ended, Finished, IMAGE_DISK, Machine, Session, Streams};
+use coffer_harness::{Artifacts, Disk, Ended, Finished, IMAGE_DISK, Machine, Session, Streams};
 
-use crate::image::{self, Image};
+use crate::image;
 use crate::packages;
 use crate::progress::Step;
 use crate::{OWN_FAILURE, setup, symbols, workspace};
@@ -86,7 +86,7 @@ pub fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 
     let folder = workspace::target_folder(&format!("run/{}", process::id()))?;
     let console_log = folder.join("console.log");
-    let mut machine = machine(arguments, &image);
+    let mut machine = machine(arguments, &image)?;
     machine.disks.push(Disk { path: source.disk(&folder)?, serial: IMAGE_DISK.to_owned() });
     machine.console_log = Some(console_log.clone());
 
@@ -103,21 +103,13 @@ pub fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(report(arguments, finished, &image)))
 }
 
-fn machine(arguments: &Arguments, image: &Image) -> Machine {
-    let boot = if arguments.uefi {
-        Boot::Firmware { disk: image.disk.clone() }
-    } else {
-        Boot::Direct {
-            kernel: image.kernel.clone(),
-            initramfs: Some(image.initramfs.clone()),
-            command_line: format!("{} coffer.debug_exit={DEBUG_EXIT_PORT:#x}", image.command_line),
-        }
-    };
+fn machine(arguments: &Arguments, image: &Artifacts) -> anyhow::Result<Machine> {
+    let boot = if arguments.uefi { image.boot_from_disk() } else { image.boot_directly("")? };
     let mut machine = Machine::new(boot);
     machine.cpus = arguments.smp;
     machine.memory_mib = arguments.memory;
     machine.has_ports = true;
-    machine
+    Ok(machine)
 }
 
 fn boot(arguments: &Arguments, machine: &Machine) -> anyhow::Result<Finished> {
@@ -170,7 +162,7 @@ fn request(arguments: &Arguments) -> Run {
 }
 
 /// Says what went wrong, if anything did, and gives the exit status.
-fn report(arguments: &Arguments, finished: Finished, image: &Image) -> u8 {
+fn report(arguments: &Arguments, finished: Finished, image: &Artifacts) -> u8 {
     match finished {
         Finished::Exit(code) => u8::try_from(code).unwrap_or(OWN_FAILURE),
         Finished::Refused { code, message } => {
@@ -190,7 +182,7 @@ fn report(arguments: &Arguments, finished: Finished, image: &Image) -> u8 {
             for line in &console {
                 eprintln!("  {line}");
             }
-            match symbols::explain(&image.kernel_debug, &console) {
+            match symbols::explain(&image.kernel_debug(), &console) {
                 Ok(lines) => lines.iter().for_each(|line| eprintln!("  {line}")),
                 Err(error) => eprintln!("coffer: {error:#}"),
             }
