@@ -38,12 +38,21 @@ pub fn play(arguments: &[String]) -> Option<i32> {
             Some(i32::from(copied.is_err()))
         }
         "@is-open" => Some(i32::from(nix::sys::stat::fstat(borrowed(number(0))).is_err())),
+        "@announce" => {
+            println!("here");
+            std::thread::sleep(std::time::Duration::from_secs(60));
+            Some(0)
+        }
         "@sleep" => {
             std::thread::sleep(std::time::Duration::from_secs(60));
             Some(0)
         }
         "@disposition" => Some(crate::signal::disposition_code(number(0))),
         "@blocked" => Some(crate::signal::blocked_code(number(0))),
+        "@start" => {
+            crate::elf::print_start();
+            Some(0)
+        }
         "@directory" => {
             println!(
                 "{}",

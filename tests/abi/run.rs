@@ -30,11 +30,16 @@ impl fmt::Display for Total {
     }
 }
 
-/// Whether a name is chosen by filters: each is an area, a name, or the start of one; `-name` leaves out; none choose all.
+/// Whether a name is chosen: a filter is an area (`fs`) or the start of a name (`fs/rename`); `-filter` leaves out; none
+/// choose all.
 pub fn is_selected(name: &str, filters: &[String]) -> bool {
+    let matches = |filter: &str| match filter.contains('/') {
+        true => name.starts_with(filter),
+        false => name.split('/').next() == Some(filter),
+    };
     let (without, with): (Vec<_>, Vec<_>) = filters.iter().partition(|filter| filter.starts_with('-'));
-    let is_out = without.iter().any(|filter| name.starts_with(&filter[1..]));
-    !is_out && (with.is_empty() || with.iter().any(|filter| name.starts_with(filter.as_str())))
+    let is_out = without.iter().any(|filter| matches(&filter[1..]));
+    !is_out && (with.is_empty() || with.iter().any(|filter| matches(filter)))
 }
 
 /// Runs the cases and counts.

@@ -1,3 +1,9 @@
-//! x
+//! /proc and /sys as programs read them: proc(5), sysfs(5).
+
 use crate::case::Case;
-pub const CASES: &[&[Case]] = &[];
+
+mod machine;
+mod own;
+mod sys;
+
+pub const CASES: &[&[Case]] = &[own::CASES, machine::CASES, sys::CASES];

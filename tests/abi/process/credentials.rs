@@ -9,7 +9,7 @@ use nix::unistd::{
     Gid, Uid, getgroups, getresgid, getresuid, setgid, setgroups, setresgid, setresuid, setuid,
 };
 
-use crate::case::{Outcome, cases, check, check_eq, check_fails};
+use crate::case::{Failure, Outcome, cases, check, check_eq, check_fails};
 use crate::{child, program};
 
 cases!("process":
@@ -114,9 +114,12 @@ fn set_user_id_copy() -> Outcome<&'static str> {
     Ok("./suid")
 }
 
-/// The real and effective user of a running program, from its status file.
+/// The real and effective user of a running program, from its status file, once the program has begun.
 fn users_of(path: &str) -> Outcome<(String, String)> {
-    let mut child = std::process::Command::new(path).arg("@sleep").spawn()?;
+    let mut child =
+        std::process::Command::new(path).arg("@announce").stdout(std::process::Stdio::piped()).spawn()?;
+    let mut output = child.stdout.take().ok_or_else(|| Failure::wrong("no output"))?;
+    std::io::Read::read_exact(&mut output, &mut [0])?;
     let status = fs::read_to_string(format!("/proc/{}/status", child.id()))?;
     child.kill()?;
     child.wait()?;

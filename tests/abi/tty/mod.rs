@@ -1,3 +1,9 @@
-//! x
+//! Terminals: pseudo terminals, their settings, and job control.
+
 use crate::case::Case;
-pub const CASES: &[&[Case]] = &[];
+
+mod job;
+mod line;
+mod pty;
+
+pub const CASES: &[&[Case]] = &[pty::CASES, line::CASES, job::CASES];
