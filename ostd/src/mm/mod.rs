@@ -105,13 +105,9 @@ pub(crate) unsafe fn init(map: &EarlyMap<'_>) {
 /// Sets this CPU up for the kernel's tables (write protection, no-execute, SMEP, SMAP); for CPUs other than the first, which [`init`] covers.
 ///
 /// # Safety
-/// The CPU runs on the kernel's tables or on [`kspace::trampoline_root`].
+/// The CPU runs on the kernel's tables.
 #[cfg(target_os = "none")]
 pub(crate) unsafe fn init_cpu() {
     // SAFETY: kernel code keeps to the rights of its image's sections, and touches user memory through `user_io` only.
     unsafe { machine::init_cpu() };
-    if kspace::root() != 0 {
-        // SAFETY: the kernel's root maps all that the trampoline's does above the first 2 MiB.
-        unsafe { machine::load_root(kspace::root()) };
-    }
 }

@@ -104,6 +104,11 @@ pub(crate) fn id() -> u32 {
     }
 }
 
+/// The APIC id of a CPU that is up; 0 before.
+pub(crate) fn id_of(cpu: usize) -> u32 {
+    IDS[cpu].load(Ordering::Acquire)
+}
+
 /// Tells the APIC that the interrupt in service was taken.
 pub(crate) fn end_of_interrupt() {
     write(EOI, 0);

@@ -6,6 +6,7 @@ pub(crate) mod cpuid;
 pub(crate) mod gdt;
 pub(crate) mod io_apic;
 pub(crate) mod mm;
+pub(crate) mod pci_ports;
 pub(crate) mod power;
 pub(crate) mod seam;
 pub(crate) mod serial;

@@ -6,7 +6,6 @@ use crate::cpu;
 use crate::mm::kspace::KernelStack;
 use crate::timer;
 use core::sync::atomic::{AtomicUsize, Ordering};
-use x86_64::registers::control::Cr3;
 
 /// A CPU that has not come up by then never will: hosts need microseconds, a loaded emulator milliseconds.
 const START_TIMEOUT_NS: u64 = 200_000_000;
@@ -90,7 +89,6 @@ fn place_trampoline(page: usize, number: usize, stack_top: usize) {
     // SAFETY: the page is free (see `low_page`) and mapped, and the code is shorter than a page.
     unsafe { core::ptr::copy_nonoverlapping(start, target, len) };
 
-    let (tables, _) = Cr3::read();
     // SAFETY: a static in the image.
     let fields = unsafe { ap_fields };
     let [gdt_base, far_pointer, boot_tables, kernel_tables, stack, cpu_number] = fields.map(usize::from);
@@ -108,7 +106,7 @@ fn place_trampoline(page: usize, number: usize, stack_top: usize) {
         unsafe { target.wrapping_add(offset).cast::<u64>().write_unaligned(value) };
     };
     set(boot_tables, boot::early_tables() as u64);
-    set(kernel_tables, tables.start_address().as_u64());
+    set(kernel_tables, crate::mm::kspace::root() as u64);
     set(stack, stack_top as u64);
     // SAFETY: the last field, four bytes long.
     unsafe { target.wrapping_add(cpu_number).cast::<u32>().write_unaligned(number as u32) };

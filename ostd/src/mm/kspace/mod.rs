@@ -25,7 +25,7 @@ pub(crate) use self::stack::{KernelStack, mapped_frames as stack_frames};
 #[cfg(target_os = "none")]
 pub(super) use self::tables::init;
 #[cfg(target_os = "none")]
-pub(crate) use self::tables::{root, trampoline_root};
+pub(crate) use self::tables::root;
 
 use super::{Paddr, Vaddr, machine};
 

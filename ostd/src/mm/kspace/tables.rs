@@ -10,7 +10,6 @@ use crate::mm::{PAGE_SIZE, Paddr, Vaddr, machine};
 use crate::{Error, Result};
 
 static ROOT: AtomicUsize = AtomicUsize::new(0);
-static TRAMPOLINE_ROOT: AtomicUsize = AtomicUsize::new(0);
 
 /// Data of the kernel: no code, the same in all spaces.
 pub(super) const DATA: u64 = Entry::PRESENT | Entry::WRITE | Entry::GLOBAL | Entry::NO_EXECUTE;
@@ -23,11 +22,6 @@ pub(super) const CODE: u64 = Entry::PRESENT | Entry::GLOBAL;
 #[inline]
 pub(crate) fn root() -> Paddr {
     ROOT.load(Ordering::Relaxed)
-}
-
-/// A root below 4 GiB with the kernel's half and the first 2 MiB at their physical addresses, executable: for CPUs on their way up.
-pub(crate) fn trampoline_root() -> Paddr {
-    TRAMPOLINE_ROOT.load(Ordering::Relaxed)
 }
 
 /// Builds the final tables from early memory and loads them.
@@ -46,25 +40,22 @@ pub(in crate::mm) unsafe fn init(map: &EarlyMap<'_>, free: &mut FreeRanges) {
         for window in [stack::WINDOW, mmio::WINDOW] {
             next_table(root, index(window, 4), &mut table)?;
         }
-        let trampoline = table()?;
-        for i in ENTRIES / 2..ENTRIES {
-            slot(trampoline, i).store(slot(root, i).load(Ordering::Relaxed), Ordering::Relaxed);
-        }
-        extend(trampoline, 0, 0, span(2), Entry::PRESENT | Entry::WRITE, &mut table)?;
-        Ok::<_, Error>((root, trampoline))
+        Ok::<_, Error>(root)
     })();
-    let (root, trampoline) = outcome.expect("the machine has memory for the kernel's page tables");
+    let root = outcome.expect("the machine has memory for the kernel's page tables");
     ROOT.store(root, Ordering::Relaxed);
-    TRAMPOLINE_ROOT.store(trampoline, Ordering::Relaxed);
     // SAFETY: the new tables map the image and the direct map, the stack included, at the same addresses.
     unsafe { machine::load_root(root) };
 }
 
 fn map_direct(root: Paddr, map: &EarlyMap<'_>, table: &mut impl FnMut() -> Result<Paddr>) -> Result<()> {
     let read_only = image::read_only();
-    for region in map.regions.iter().filter(|r| r.kind != MemoryKind::Reserved) {
-        let start = region.start & !(PAGE_SIZE - 1);
-        let end = region.start.saturating_add(region.len).min(DIRECT_MAP_END - DIRECT_MAP);
+    let memory = map.regions.iter().filter(|r| r.kind != MemoryKind::Reserved);
+    let memory = memory.map(|r| r.start..r.start.saturating_add(r.len));
+    // What the loader left for us counts as memory, whatever the firmware's map calls it.
+    for range in memory.chain(map.reserved.iter().cloned()) {
+        let start = range.start & !(PAGE_SIZE - 1);
+        let end = range.end.min(DIRECT_MAP_END - DIRECT_MAP);
         let end = end.next_multiple_of(PAGE_SIZE);
         // The image's text must not be writable by another name.
         let middle = read_only.start.clamp(start, end.max(start))..read_only.end.clamp(start, end.max(start));

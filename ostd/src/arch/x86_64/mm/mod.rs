@@ -12,13 +12,15 @@ pub(crate) use user::{
     StringEnd, compare_exchange_user_u32, copy_user, copy_user_string, find_fixup, load_user_u32, zero_user,
 };
 
+use crate::arch::apic;
+use crate::cpu::CpuId;
 use crate::mm::kspace::DIRECT_MAP;
 use crate::mm::{PAGE_SIZE, Paddr};
 
 /// Sets what paging needs on this CPU: write protection, no-execute, global pages, and SMEP and SMAP where there are.
 ///
 /// # Safety
-/// The kernel's tables are loaded or about to be, and live up to all of these.
+/// The tables that are loaded live up to all of these.
 pub(crate) unsafe fn init_cpu() {
     // SAFETY: by contract no kernel code writes to read-only pages.
     unsafe { Cr0::update(|flags| flags.insert(Cr0Flags::WRITE_PROTECT)) };
@@ -81,8 +83,8 @@ pub(crate) fn flush_page(address: usize) {
 }
 
 /// Interrupts another CPU so that it looks at [`crate::mm::tlb`]'s questions.
-pub(crate) fn send_flush_ipi(_cpu: usize) {
-    unreachable!("one CPU asks nobody");
+pub(crate) fn send_flush_ipi(cpu: usize) {
+    apic::send_ipi(CpuId(cpu as u32), apic::Ipi::FlushTlb);
 }
 
 /// Forgets all translations that are not global.

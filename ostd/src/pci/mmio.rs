@@ -1,0 +1,97 @@
+//! A mapped BAR.
+
+use crate::mm::Vaddr;
+use crate::{Error, Result};
+
+/// A BAR: registers, accessed by value at aligned offsets; what is read is the device's claim. Out of range panics.
+#[derive(Debug)]
+pub struct Mmio {
+    base: Vaddr,
+    len: usize,
+}
+
+macro_rules! registers {
+    ($($read:ident $write:ident $t:ty;)*) => {$(
+        /// Reads a register. Panics if out of range or misaligned.
+        #[inline]
+        pub fn $read(&self, offset: usize) -> $t {
+            let at = self.at::<$t>(offset);
+            // SAFETY: `at` checked range and alignment in a mapping that stays for good.
+            unsafe { at.read_volatile() }
+        }
+        /// Writes a register. Panics if out of range or misaligned.
+        #[inline]
+        pub fn $write(&self, offset: usize, value: $t) {
+            let at = self.at::<$t>(offset);
+            // SAFETY: as for reads; registers are not memory that Rust knows.
+            unsafe { at.write_volatile(value) };
+        }
+    )*};
+}
+
+impl Mmio {
+    /// Maps `len` bytes at `address`.
+    #[cfg(target_os = "none")]
+    pub(super) fn map(address: usize, len: usize) -> Result<Self> {
+        let base = crate::mm::kspace::map_mmio(address, len).map_err(|error| match error {
+            // What the host claims there cannot be a device.
+            Error::InvalidArgument => Error::NoResource,
+            other => other,
+        })?;
+        Ok(Self { base, len })
+    }
+
+    /// There is nothing to map on the host.
+    #[cfg(not(target_os = "none"))]
+    pub(super) fn map(_address: usize, _len: usize) -> Result<Self> {
+        Err(Error::NoResource)
+    }
+
+    /// Length in bytes.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Never empty.
+    pub fn is_empty(&self) -> bool {
+        false
+    }
+
+    registers! { read_u8 write_u8 u8; read_u16 write_u16 u16; read_u32 write_u32 u32; read_u64 write_u64 u64; }
+
+    #[inline]
+    fn at<T>(&self, offset: usize) -> *mut T {
+        let is_inside = offset <= self.len && size_of::<T>() <= self.len - offset;
+        assert!(is_inside && offset.is_multiple_of(size_of::<T>()), "no such register");
+        core::ptr::with_exposed_provenance_mut(self.base + offset)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Mmio;
+
+    fn window(memory: &mut [u64; 4]) -> Mmio {
+        Mmio { base: memory.as_mut_ptr().expose_provenance(), len: 32 }
+    }
+
+    #[test]
+    fn registers_have_their_width() {
+        let mut memory = [0; 4];
+        let mmio = window(&mut memory);
+        mmio.write_u32(4, 0x1122_3344);
+        assert_eq!((mmio.read_u8(5), mmio.read_u16(6), mmio.read_u64(0)), (0x33, 0x1122, 0x1122_3344 << 32));
+    }
+
+    #[test]
+    #[should_panic(expected = "no such register")]
+    fn the_end_is_checked() {
+        window(&mut [0; 4]).read_u32(32);
+    }
+
+    #[test]
+    #[should_panic(expected = "no such register")]
+    fn alignment_is_checked() {
+        window(&mut [0; 4]).read_u32(2);
+    }
+}
