@@ -52,8 +52,9 @@ fn map_direct(root: Paddr, map: &EarlyMap<'_>, table: &mut impl FnMut() -> Resul
     let read_only = image::read_only();
     let memory = map.regions.iter().filter(|r| r.kind != MemoryKind::Reserved);
     let memory = memory.map(|r| r.start..r.start.saturating_add(r.len));
-    // What the loader left for us counts as memory, whatever the firmware's map calls it.
-    for range in memory.chain(map.reserved.iter().cloned()) {
+    // What the loader left for us counts as memory, whatever the firmware's map calls it; not so the first MiB, which has holes.
+    let loaded = map.reserved.iter().filter(|r| r.start >= 1 << 20).cloned();
+    for range in memory.chain(loaded) {
         let start = range.start & !(PAGE_SIZE - 1);
         let end = range.end.min(DIRECT_MAP_END - DIRECT_MAP);
         let end = end.next_multiple_of(PAGE_SIZE);
