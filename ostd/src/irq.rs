@@ -133,7 +133,7 @@ pub(crate) fn dispatch(vector: u8) {
     }
     match vector {
         TIMER => crate::timer::on_interrupt(),
-        RESCHEDULE => crate::arch::seam::on_reschedule_ipi(),
+        RESCHEDULE => crate::task::on_reschedule_ipi(),
         FLUSH_TLB => crate::mm::tlb::on_ipi(),
         _ => run_handler(vector),
     }

@@ -224,7 +224,7 @@ pub(crate) fn on_interrupt() {
     }
     if local.tick_ns.load(Ordering::Relaxed) <= now_ns {
         local.tick_ns.store(NEVER, Ordering::Relaxed);
-        crate::arch::seam::on_tick();
+        crate::task::on_tick();
     }
     let next = local.queue.lock_irq().waiting.first_key_value().map_or(NEVER, |(key, _)| key.deadline_ns);
     local.wake_by(next.min(local.tick_ns.load(Ordering::Relaxed)));

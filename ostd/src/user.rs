@@ -1,7 +1,5 @@
 //! The doorway to ring 3 and back: registers of a user thread and why it came back.
 
-use crate::Result;
-
 /// The general registers of a user thread.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
@@ -71,39 +69,114 @@ pub struct UserContext {
     pub regs: Regs,
 }
 
+/// Flags that ring 3 may set: CF PF AF ZF SF TF DF OF RF AC ID.
+const USER_FLAGS: u64 = 0x25_0dd5;
+/// Flags that are always set in ring 3: IF and the one that is always 1.
+const FIXED_FLAGS: u64 = 0x202;
+/// The first address that is not canonical; everything in ring 3 lies below.
+const CANONICAL_END: u64 = 1 << 47;
+
+#[cfg(target_os = "none")]
 impl UserContext {
     /// Runs user code with these registers in the current task's [`crate::mm::VmSpace`] until it comes back.
     pub fn execute(&mut self) -> ReturnReason {
-        todo!()
+        use crate::arch::user::{self, ExtendedState};
+        use crate::cpu::local;
+
+        const PAGE_FAULT: u64 = 14;
+        const FIRST_INTERRUPT: u64 = 32;
+
+        if let Some(exception) = self.make_safe() {
+            return ReturnReason::Exception(exception);
+        }
+        let by_sysret = self.regs.rcx == self.regs.rip && self.regs.r11 == self.regs.rflags;
+        let task = crate::task::Task::current().expect("only tasks run user code");
+        x86_64::instructions::interrupts::disable();
+        assert!(local::preempt_count() == 0, "user code must be preemptible");
+        // SAFETY: interrupts are off and the task is current.
+        unsafe { ExtendedState::load(&task) };
+        // SAFETY: interrupts are off, and `make_safe` saw to the registers.
+        let exit = unsafe { user::enter(&mut self.regs, by_sysret) };
+        let reason = match exit.vector {
+            user::SYSCALL => ReturnReason::Syscall,
+            vector if vector >= FIRST_INTERRUPT => {
+                local::irq_enter(true);
+                crate::irq::dispatch(vector as u8);
+                local::irq_leave();
+                ReturnReason::Interrupt
+            }
+            vector => ReturnReason::Exception(Exception {
+                vector: vector as u8,
+                error_code: exit.error_code as u32,
+                fault_address: if vector == PAGE_FAULT {
+                    x86_64::registers::control::Cr2::read_raw() as usize
+                } else {
+                    0
+                },
+            }),
+        };
+        x86_64::instructions::interrupts::enable();
+        if local::need_resched() {
+            crate::task::reschedule();
+        }
+        reason
     }
 }
 
+impl UserContext {
+    /// Reduces the flags to what ring 3 may have; the exception that the CPU would raise in our own face, if `rip`, `rsp` or a segment base is out of
+    /// bounds.
+    #[cfg_attr(not(target_os = "none"), expect(dead_code, reason = "ring 3 is the machine's"))]
+    fn make_safe(&mut self) -> Option<Exception> {
+        const STACK_FAULT: u8 = 12;
+        const GENERAL_PROTECTION: u8 = 13;
+        let refuse = |vector| Some(Exception { vector, error_code: 0, fault_address: 0 });
+        let regs = &mut self.regs;
+        regs.rflags = regs.rflags & USER_FLAGS | FIXED_FLAGS;
+        if regs.rip >= CANONICAL_END || !is_canonical(regs.fs_base) || !is_canonical(regs.gs_base) {
+            return refuse(GENERAL_PROTECTION);
+        }
+        if regs.rsp >= CANONICAL_END {
+            return refuse(STACK_FAULT);
+        }
+        None
+    }
+}
+
+/// Whether bits 63:47 agree (SDM vol. 1, 3.3.7.1). Ring 3 may put a kernel address into a segment base; it cannot use it.
+fn is_canonical(address: u64) -> bool {
+    (address as i64) << 16 >> 16 == address as i64
+}
+
 /// Length in bytes of the XSAVE area in standard format (for signal frames), as CPUID 0xD says for what we enable.
+#[cfg(target_os = "none")]
 pub fn xsave_len() -> usize {
-    todo!()
+    crate::arch::user::extended::len()
 }
 
 /// XCR0: the state components enabled.
+#[cfg(target_os = "none")]
 pub fn xfeatures() -> u64 {
-    todo!()
+    crate::arch::user::extended::features()
 }
 
 /// Copies the current task's extended state in XSAVE standard format; `out` is [`xsave_len`] long.
+#[cfg(target_os = "none")]
 pub fn save_extended_state(out: &mut [u8]) {
-    let _ = out;
-    todo!()
+    crate::arch::user::extended::copy_out(out);
 }
 
 /// Replaces the current task's extended state by `area`, checked as XRSTOR demands.
 ///
 /// # Errors
 /// [`crate::Error::InvalidArgument`] if the hardware would refuse it.
-pub fn load_extended_state(area: &[u8]) -> Result<()> {
-    let _ = area;
-    todo!()
+#[cfg(target_os = "none")]
+pub fn load_extended_state(area: &[u8]) -> crate::Result<()> {
+    crate::arch::user::extended::copy_in(area)
 }
 
 /// Puts the current task's extended state into the state of a new program.
+#[cfg(target_os = "none")]
 pub fn reset_extended_state() {
-    todo!()
+    crate::arch::user::extended::reset();
 }

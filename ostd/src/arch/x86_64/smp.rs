@@ -125,10 +125,10 @@ extern "C" fn ap_start(number: u32) -> ! {
     trap::idt::load();
     apic::init_local(number);
     timer::init_local();
-    crate::arch::seam::init_user();
+    super::user::init_cpu();
     ARRIVED.fetch_add(1, Ordering::AcqRel);
     while cpu::count() <= number {
         core::hint::spin_loop();
     }
-    crate::arch::seam::run_idle()
+    crate::task::enter_idle()
 }

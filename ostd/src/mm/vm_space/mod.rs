@@ -127,12 +127,12 @@ mod active {
     impl VmSpace {
         /// Makes this the current task's address space, at once and whenever the task runs.
         pub fn activate(self: &Arc<Self>) {
-            todo!("lead's task::set_current_vm_space")
+            crate::task::set_current_vm_space(Some(self.clone()));
         }
 
         /// Takes the current task's address space away.
         pub fn deactivate_current() {
-            todo!("lead's task::set_current_vm_space")
+            crate::task::set_current_vm_space(None);
         }
     }
 

@@ -1,6 +1,6 @@
 //! From the loader to the kernel's main function: [`boot_start`] names each step.
 
-use super::{apic, gdt, io_apic, seam, serial, time, trap};
+use super::{apic, gdt, io_apic, serial, time, trap};
 use crate::acpi::{self, Platform};
 use crate::boot::command_line::valid_prefix;
 use crate::boot::loader::{self, LoaderInfo, MAX_COMMAND_LINE, Protocol};
@@ -38,8 +38,8 @@ extern "C" fn boot_start(protocol: u32, data: u64, image: usize) -> ! {
     io_apic::init(platform).expect("the I/O APICs' registers are not RAM");
     timer::init(platform, boot_tsc).unwrap_or_else(|why| panic!("{why}"));
     init_console_input(platform);
-    seam::init_user();
-    seam::start_first()
+    super::user::init_cpu();
+    crate::task::start_first()
 }
 
 /// How far the early tables map memory.

@@ -70,7 +70,7 @@ trap_stubs:
 .weak user_trap_return
 trap_entry:
     testb $3, CS_OFFSET(%rsp)
-    jnz user_trap_return
+    jnz {user_trap_return}
     cld
     SAVE_REGISTERS
     movq %rsp, %rdi

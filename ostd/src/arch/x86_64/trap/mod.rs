@@ -9,7 +9,11 @@ use core::arch::global_asm;
 use core::fmt;
 use x86_64::registers::control::Cr2;
 
-global_asm!(include_str!("entry.S"), options(att_syntax));
+global_asm!(
+    include_str!("entry.S"),
+    user_trap_return = sym crate::arch::user::user_trap_return,
+    options(att_syntax)
+);
 
 /// The first vector that is not an exception.
 pub(crate) const FIRST_INTERRUPT: u64 = 32;
@@ -73,7 +77,7 @@ extern "C" fn kernel_trap(frame: &mut TrapFrame) {
             irq::dispatch(vector as u8);
             if local::irq_leave() {
                 // The place where the kernel is preempted.
-                crate::arch::seam::on_interrupt_exit();
+                crate::task::on_interrupt_exit();
             }
         }
         _ => die(frame),
