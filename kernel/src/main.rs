@@ -6,6 +6,7 @@
 extern crate alloc;
 
 mod context;
+mod device;
 mod error;
 mod event;
 mod fs;

@@ -2,4 +2,5 @@
 
 pub mod fd_table;
 pub mod open_file;
+pub mod pseudo;
 pub mod vfs;

@@ -1,5 +1,6 @@
 //! Open file descriptions (open(2)): flags, offset, and what serves them.
 
+use super::vfs::inode::{DirEntry, Inode};
 use super::vfs::place::Path;
 use crate::context::Context;
 use crate::error::{Errno, Result};
@@ -7,7 +8,7 @@ use crate::event::{IoEvents, Pollee};
 use crate::mm::page_cache::PageCache;
 use alloc::sync::Arc;
 use core::any::Any;
-use core::sync::atomic::AtomicU32;
+use core::sync::atomic::{AtomicU32, Ordering};
 use ostd::mm::{VmReader, VmWriter};
 use ostd::sync::Mutex;
 
@@ -44,6 +45,18 @@ pub trait FileOps: Any + Send + Sync + core::fmt::Debug {
         Err(Errno::ESPIPE.into())
     }
 
+    /// Emits directory entries from the position on and moves it (getdents64).
+    fn read_dir(&self, file: &OpenFile, emit: &mut dyn FnMut(DirEntry<'_>) -> bool) -> Result<()> {
+        let _ = (file, emit);
+        Err(Errno::ENOTDIR.into())
+    }
+
+    /// fsync(2).
+    fn sync(&self, file: &OpenFile) -> Result<()> {
+        let _ = file;
+        Err(Errno::EINVAL.into())
+    }
+
     /// What is ready now.
     fn poll(&self, file: &OpenFile) -> IoEvents {
         let _ = file;
@@ -68,13 +81,18 @@ pub trait FileOps: Any + Send + Sync + core::fmt::Debug {
     }
 
     /// The pages that mmap(2) maps.
-    fn page_cache(&self, file: &OpenFile) -> Result<&PageCache> {
+    fn page_cache<'a>(&'a self, file: &'a OpenFile) -> Result<&'a PageCache> {
         let _ = file;
         Err(Errno::ENODEV.into())
     }
 
     /// A change of O_NONBLOCK, O_APPEND … by fcntl(F_SETFL) or FIONBIO: `flags` are already in the open file.
     fn flags_changed(&self, file: &OpenFile) {
+        let _ = file;
+    }
+
+    /// A descriptor of this description was closed; there may be more.
+    fn flush(&self, file: &OpenFile) {
         let _ = file;
     }
 
@@ -94,12 +112,85 @@ pub struct OpenFile {
     flags: AtomicU32,
     /// The position; held for the length of a read or write, as POSIX demands of regular files.
     position: Mutex<u64>,
+    /// It keeps its mount from turning read-only.
+    is_counted_writer: bool,
+}
+
+/// `O_*` flags of open(2) and fcntl(2), as x86-64 numbers them.
+#[expect(missing_docs, reason = "the names of open(2)")]
+pub mod flags {
+    pub const O_ACCMODE: u32 = 0o3;
+    pub const O_RDONLY: u32 = 0o0;
+    pub const O_WRONLY: u32 = 0o1;
+    pub const O_RDWR: u32 = 0o2;
+    pub const O_CREAT: u32 = 0o100;
+    pub const O_EXCL: u32 = 0o200;
+    pub const O_NOCTTY: u32 = 0o400;
+    pub const O_TRUNC: u32 = 0o1000;
+    pub const O_APPEND: u32 = 0o2000;
+    pub const O_NONBLOCK: u32 = 0o4000;
+    pub const O_DSYNC: u32 = 0o10_000;
+    pub const O_ASYNC: u32 = 0o20_000;
+    pub const O_DIRECT: u32 = 0o40_000;
+    pub const O_LARGEFILE: u32 = 0o100_000;
+    pub const O_DIRECTORY: u32 = 0o200_000;
+    pub const O_NOFOLLOW: u32 = 0o400_000;
+    pub const O_NOATIME: u32 = 0o1_000_000;
+    pub const O_CLOEXEC: u32 = 0o2_000_000;
+    pub const O_SYNC: u32 = 0o4_010_000;
+    pub const O_PATH: u32 = 0o10_000_000;
+    pub const O_TMPFILE: u32 = 0o20_200_000;
 }
 
 impl OpenFile {
     /// A new description at position 0.
     pub fn new(path: Path, ops: Arc<dyn FileOps>, flags: u32) -> Arc<Self> {
-        Arc::new(Self { path, ops, flags: AtomicU32::new(flags), position: Mutex::new(0) })
+        Arc::new(Self {
+            path,
+            ops,
+            flags: AtomicU32::new(flags),
+            position: Mutex::new(0),
+            is_counted_writer: false,
+        })
+    }
+
+    /// As [`Self::new`], and while it is open its mount cannot turn read-only.
+    pub fn new_writer(path: Path, ops: Arc<dyn FileOps>, flags: u32) -> Arc<Self> {
+        path.mount.writer_added();
+        Arc::new(Self {
+            path,
+            ops,
+            flags: AtomicU32::new(flags),
+            position: Mutex::new(0),
+            is_counted_writer: true,
+        })
+    }
+
+    /// What is behind it.
+    pub fn inode(&self) -> Result<&Arc<dyn Inode>> {
+        self.path.inode()
+    }
+
+    /// Whether it was opened for reading.
+    pub fn is_readable(&self) -> bool {
+        matches!(self.flags() & flags::O_ACCMODE, flags::O_RDONLY | flags::O_RDWR) && !self.is_path_only()
+    }
+
+    /// Whether it was opened for writing.
+    pub fn is_writable(&self) -> bool {
+        matches!(self.flags() & flags::O_ACCMODE, flags::O_WRONLY | flags::O_RDWR) && !self.is_path_only()
+    }
+
+    /// Whether it stands for a place only (O_PATH).
+    pub fn is_path_only(&self) -> bool {
+        self.flags() & flags::O_PATH != 0
+    }
+
+    /// Changes the flags in `mask` to `value` (F_SETFL, FIONBIO) and tells the ops.
+    pub fn set_flags(&self, mask: u32, value: u32) {
+        let update = |old: u32| Some((old & !mask) | (value & mask));
+        let _ = self.flags.fetch_update(Ordering::Relaxed, Ordering::Relaxed, update);
+        self.ops.flags_changed(self);
     }
 
     /// Where it was found.
@@ -119,12 +210,12 @@ impl OpenFile {
 
     /// O_* flags now.
     pub fn flags(&self) -> u32 {
-        self.flags.load(core::sync::atomic::Ordering::Relaxed)
+        self.flags.load(Ordering::Relaxed)
     }
 
     /// Whether O_NONBLOCK is set.
     pub fn is_nonblocking(&self) -> bool {
-        self.flags() & 0o4000 != 0
+        self.flags() & flags::O_NONBLOCK != 0
     }
 
     /// The position.
@@ -135,7 +226,10 @@ impl OpenFile {
 
 impl Drop for OpenFile {
     fn drop(&mut self) {
-        let ops = self.ops.clone();
-        ops.release(self);
+        self.ops.release(self);
+        super::vfs::file_lock::on_description_closed(self);
+        if self.is_counted_writer {
+            self.path.mount.writer_removed();
+        }
     }
 }

@@ -113,11 +113,90 @@ pub struct DirEntry<'a> {
     pub next: u64,
 }
 
+/// What permission checks look at.
+#[derive(Clone, Copy, Debug)]
+pub struct Access {
+    /// Type.
+    pub file_type: FileType,
+    /// 12 permission bits.
+    pub permissions: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+}
+
+impl FileType {
+    /// From `st_mode`; `None` for bits that mean nothing.
+    pub fn from_mode(mode: u32) -> Option<Self> {
+        Some(match mode & 0o170_000 {
+            0o010_000 => Self::Fifo,
+            0o020_000 => Self::CharDevice,
+            0o040_000 => Self::Directory,
+            0o060_000 => Self::BlockDevice,
+            0o100_000 => Self::Regular,
+            0o120_000 => Self::Symlink,
+            0o140_000 => Self::Socket,
+            _ => return None,
+        })
+    }
+
+    /// The `d_type` of getdents64(2).
+    pub fn dirent_type(self) -> u8 {
+        (self as u32 >> 12) as u8
+    }
+}
+
+impl Metadata {
+    /// `st_mode`.
+    pub fn mode(&self) -> u32 {
+        self.file_type as u32 | self.permissions
+    }
+}
+
+impl Timestamp {
+    /// Wall-clock time now.
+    pub fn now() -> Self {
+        Self::from_ns(ostd::timer::boot_wall_ns() + ostd::timer::now_ns())
+    }
+
+    /// From nanoseconds since the epoch.
+    pub fn from_ns(ns: u64) -> Self {
+        Self { seconds: (ns / 1_000_000_000) as i64, nanos: (ns % 1_000_000_000) as u32 }
+    }
+}
+
 /// An object of a file system. Names are byte strings without '/' and NUL; permission checks are the VFS's, not the file system's.
 /// Defaults answer with the errno that fits an object without the operation.
 pub trait Inode: Any + Send + Sync + core::fmt::Debug {
     /// Everything that stat(2) says.
     fn metadata(&self) -> Metadata;
+
+    /// The part of [`Self::metadata`] that permission checks need. The type never changes.
+    fn access(&self) -> Access {
+        let Metadata { file_type, permissions, uid, gid, .. } = self.metadata();
+        Access { file_type, permissions, uid, gid }
+    }
+
+    /// Size in bytes, of regular files.
+    fn size(&self) -> u64 {
+        self.metadata().size
+    }
+
+    /// Whether names found in this directory must be confirmed by [`Self::revalidate`] each time (procfs: processes end), and absences not be
+    /// remembered.
+    fn must_revalidate(&self) -> bool {
+        false
+    }
+
+    /// Whether `name` is still `child`.
+    fn revalidate(&self, name: &[u8], child: &Arc<dyn Inode>) -> bool {
+        let _ = (name, child);
+        true
+    }
+
+    /// The contents were read: sets the access time, as the mount's options say (the VFS asks for it only when they want it).
+    fn touch_accessed(&self) {}
 
     /// Changes attributes; sets the change time.
     fn set_attributes(&self, change: &Attributes) -> Result<()> {
@@ -195,6 +274,15 @@ pub trait Inode: Any + Send + Sync + core::fmt::Debug {
         None
     }
 
+    /// The next data (or, with `hole`, the next hole) at or after `from`, for lseek(2). By default the file is all data.
+    fn seek_data(&self, from: u64, hole: bool) -> Result<u64> {
+        let size = self.size();
+        if from >= size {
+            return Err(Errno::ENXIO.into());
+        }
+        Ok(if hole { size } else { from })
+    }
+
     /// Reads file contents.
     fn read_at(&self, offset: u64, writer: &mut VmWriter<'_>) -> Result<usize> {
         let _ = (offset, writer);
@@ -205,6 +293,14 @@ pub trait Inode: Any + Send + Sync + core::fmt::Debug {
     fn write_at(&self, offset: u64, reader: &mut VmReader<'_>) -> Result<usize> {
         let _ = (offset, reader);
         Err(Errno::EINVAL.into())
+    }
+
+    /// Writes at the end (O_APPEND); returns how much, and the position after it. File systems whose files several tasks may extend at once make it
+    /// atomic.
+    fn append(&self, reader: &mut VmReader<'_>) -> Result<(usize, u64)> {
+        let end = self.size();
+        let written = self.write_at(end, reader)?;
+        Ok((written, end + written as u64))
     }
 
     /// The pages, of regular files that can be mapped.

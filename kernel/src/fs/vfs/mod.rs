@@ -1,4 +1,17 @@
-//! The virtual file system: inodes, cached names, mounts, path walks.
+//! The virtual file system: inodes, cached names, mounts, path walks, and the operations on them.
+//!
+//! Start reading at [`lookup`] (strings to places) and [`open`]; [`dentry`] is the cache, [`edit`] changes directories.
 
+pub mod dentry;
+pub mod dentry_cache;
+pub mod edit;
+pub mod file_lock;
+pub mod file_system;
 pub mod inode;
+pub mod inode_file;
+pub mod lookup;
+pub mod mount;
+pub mod mount_ns;
+pub mod open;
+pub mod permission;
 pub mod place;

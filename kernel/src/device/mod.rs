@@ -1,0 +1,4 @@
+//! Devices: numbers to drivers, and the memory devices.
+
+pub mod block;
+pub mod registry;

@@ -1,0 +1,259 @@
+//! Mounts: a tree of a file system, shown at a place in the tree of another mount.
+
+use super::dentry::Dentry;
+use super::file_system::SuperBlock;
+use super::mount_ns::MountNs;
+use super::place::Path;
+use crate::error::{Errno, Result};
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use bitflags::bitflags;
+use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use hashbrown::HashTable;
+use ostd::sync::{Mutex, SpinLock};
+
+bitflags! {
+    /// What a mount does not allow, as the `MS_*` bits of mount(2).
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct MountFlags: u32 {
+        /// Read-only.
+        const READ_ONLY = 1;
+        /// Set-user-ID bits have no effect.
+        const NO_SUID = 2;
+        /// Device nodes cannot be opened.
+        const NO_DEV = 4;
+        /// Nothing can be executed.
+        const NO_EXEC = 8;
+        /// Trailing symbolic links are not followed.
+        const NO_SYMFOLLOW = 256;
+        /// Access times stay.
+        const NO_ATIME = 1024;
+        /// Access times of directories stay.
+        const NO_DIRATIME = 2048;
+        /// Access times move only when older than the modification.
+        const RELATIME = 1 << 21;
+    }
+}
+
+/// How mounts below propagate (mount_namespaces(7)). Kept and shown; every mount behaves as private. COMPAT
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Propagation {
+    /// MS_PRIVATE.
+    Private = 1 << 18,
+    /// MS_SHARED.
+    Shared = 1 << 20,
+    /// MS_SLAVE.
+    Slave = 1 << 19,
+    /// MS_UNBINDABLE.
+    Unbindable = 1 << 17,
+}
+
+/// An attachment of a tree.
+#[derive(Debug)]
+pub struct Mount {
+    id: u64,
+    super_block: Arc<SuperBlock>,
+    root: Arc<Dentry>,
+    source: Vec<u8>,
+    flags: AtomicU32,
+    propagation: AtomicU32,
+    /// Files open for writing: they keep it from turning read-only.
+    writers: AtomicUsize,
+    /// What it sits on; `None`: a root, or detached.
+    place: SpinLock<Option<Path>>,
+    children: SpinLock<HashTable<Arc<Mount>>>,
+    namespace: SpinLock<Weak<MountNs>>,
+}
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+/// Keeps the shapes of all mount trees while one of them changes. Walks do not take it.
+pub static TREE_LOCK: Mutex<()> = Mutex::new(());
+
+impl Mount {
+    /// A mount of `root`'s tree that sits nowhere yet.
+    pub fn new(super_block: Arc<SuperBlock>, root: Arc<Dentry>, source: &[u8], flags: MountFlags) -> Arc<Self> {
+        super_block.mount_added();
+        Arc::new(Self {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            super_block,
+            root,
+            source: source.to_vec(),
+            flags: AtomicU32::new(flags.bits()),
+            propagation: AtomicU32::new(Propagation::Private as u32),
+            writers: AtomicUsize::new(0),
+            place: SpinLock::new(None),
+            children: SpinLock::new(HashTable::new()),
+            namespace: SpinLock::new(Weak::new()),
+        })
+    }
+
+    /// Another mount of the same tree below `root` (bind), with the same flags.
+    pub fn duplicate(&self, root: Arc<Dentry>) -> Arc<Self> {
+        let new = Self::new(self.super_block.clone(), root, &self.source, self.flags());
+        new.propagation.store(self.propagation.load(Ordering::Relaxed), Ordering::Relaxed);
+        new
+    }
+
+    /// A number of its own, as in /proc/PID/mountinfo.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The instance.
+    pub fn super_block(&self) -> &Arc<SuperBlock> {
+        &self.super_block
+    }
+
+    /// The directory (or file) that it shows.
+    pub fn root(&self) -> &Arc<Dentry> {
+        &self.root
+    }
+
+    /// The source for /proc/mounts.
+    pub fn source(&self) -> &[u8] {
+        &self.source
+    }
+
+    /// Its flags.
+    pub fn flags(&self) -> MountFlags {
+        MountFlags::from_bits_truncate(self.flags.load(Ordering::Relaxed))
+    }
+
+    /// Whether it or its file system is read-only.
+    pub fn is_read_only(&self) -> bool {
+        self.flags().contains(MountFlags::READ_ONLY) || self.super_block.is_read_only()
+    }
+
+    /// EROFS if nothing may be changed through it.
+    pub fn check_writable(&self) -> Result<()> {
+        if self.is_read_only() { Err(Errno::EROFS.into()) } else { Ok(()) }
+    }
+
+    /// Changes its flags; EBUSY if files are open for writing and it would become read-only.
+    pub fn set_flags(&self, flags: MountFlags) -> Result<()> {
+        let becomes_read_only = flags.contains(MountFlags::READ_ONLY) && !self.flags().contains(MountFlags::READ_ONLY);
+        if becomes_read_only && self.writers.load(Ordering::Acquire) > 0 {
+            return Err(Errno::EBUSY.into());
+        }
+        self.flags.store(flags.bits(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// The propagation bit as set last.
+    pub fn propagation(&self) -> u32 {
+        self.propagation.load(Ordering::Relaxed)
+    }
+
+    /// Remembers a propagation type.
+    pub fn set_propagation(&self, propagation: Propagation) {
+        self.propagation.store(propagation as u32, Ordering::Relaxed);
+    }
+
+    /// A file was opened for writing.
+    pub fn writer_added(&self) {
+        self.writers.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// It was closed.
+    pub fn writer_removed(&self) {
+        self.writers.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// What it sits on.
+    pub fn place(&self) -> Option<Path> {
+        self.place.lock().clone()
+    }
+
+    /// The namespace that it belongs to; `None` when detached.
+    pub fn namespace(&self) -> Option<Arc<MountNs>> {
+        self.namespace.lock().upgrade()
+    }
+
+    /// Puts it (and what is below it) into a namespace.
+    pub(super) fn set_namespace(self: &Arc<Self>, namespace: &Weak<MountNs>) {
+        for mount in self.tree() {
+            *mount.namespace.lock() = namespace.clone();
+        }
+    }
+
+    /// The mount that sits on `dentry` of this mount.
+    pub fn child_at(&self, dentry: &Arc<Dentry>) -> Option<Arc<Self>> {
+        let key = Arc::as_ptr(dentry);
+        let children = self.children.lock();
+        children.find(hash(key), |child| child.sits_on(key)).cloned()
+    }
+
+    /// The mounts that sit directly on this one, oldest first.
+    pub fn children(&self) -> Vec<Arc<Self>> {
+        let mut children: Vec<_> = self.children.lock().iter().cloned().collect();
+        children.sort_unstable_by_key(|child| child.id);
+        children
+    }
+
+    /// This mount and all below, parents first.
+    pub fn tree(self: &Arc<Self>) -> Vec<Arc<Self>> {
+        let mut all = alloc::vec![self.clone()];
+        let mut at = 0;
+        while at < all.len() {
+            let children = all[at].children();
+            all.extend(children);
+            at += 1;
+        }
+        all
+    }
+
+    /// Whether anything is mounted on it.
+    pub fn has_children(&self) -> bool {
+        !self.children.lock().is_empty()
+    }
+
+    /// Attaches it at `place`. [`TREE_LOCK`] is held; nothing else is mounted exactly there.
+    pub(super) fn attach(self: &Arc<Self>, place: Path) {
+        let key = Arc::as_ptr(&place.dentry);
+        let parent = place.mount.clone();
+        place.dentry.mount_added();
+        *self.place.lock() = Some(place);
+        parent
+            .children
+            .lock()
+            .insert_unique(hash(key), self.clone(), |child| child.place().map_or(0, |p| hash(Arc::as_ptr(&p.dentry))));
+    }
+
+    /// Takes it off its place. [`TREE_LOCK`] is held.
+    pub(super) fn detach(self: &Arc<Self>) -> Option<Path> {
+        let place = self.place.lock().clone()?;
+        let key = Arc::as_ptr(&place.dentry);
+        let taken = match place.mount.children.lock().find_entry(hash(key), |child| Arc::ptr_eq(child, self)) {
+            Ok(entry) => Some(entry.remove().0),
+            Err(_) => None,
+        };
+        drop(taken);
+        place.dentry.mount_removed();
+        *self.place.lock() = None;
+        Some(place)
+    }
+
+    /// Takes the whole tree below and this mount itself apart; each goes when its last user does. [`TREE_LOCK`] is held.
+    pub(super) fn detach_tree(self: &Arc<Self>) {
+        for mount in self.tree().into_iter().rev() {
+            mount.detach();
+            *mount.namespace.lock() = Weak::new();
+        }
+    }
+
+    fn sits_on(&self, key: *const Dentry) -> bool {
+        self.place.lock().as_ref().is_some_and(|place| Arc::as_ptr(&place.dentry) == key)
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        self.super_block.mount_removed();
+    }
+}
+
+fn hash(key: *const Dentry) -> u64 {
+    (key.addr() as u64 >> 4).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}

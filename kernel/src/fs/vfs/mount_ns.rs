@@ -1,0 +1,115 @@
+//! Mount namespaces: each a tree of mounts of its own (mount_namespaces(7)).
+
+use super::mount::{Mount, TREE_LOCK};
+use super::place::{FsPlace, Path};
+use crate::error::{Errno, Result};
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU64, Ordering};
+use ostd::sync::SpinLock;
+
+/// A namespace.
+#[derive(Debug)]
+pub struct MountNs {
+    id: u64,
+    root: SpinLock<Arc<Mount>>,
+}
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+/// The most mounts in one namespace (Linux: fs.mount-max).
+const MOUNTS_MAX: usize = 100_000;
+
+impl MountNs {
+    /// A namespace with `root` (and what is below it) as its tree.
+    pub fn new(root: Arc<Mount>) -> Arc<Self> {
+        let namespace = Arc::new(Self {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            root: SpinLock::new(root.clone()),
+        });
+        root.set_namespace(&Arc::downgrade(&namespace));
+        namespace
+    }
+
+    /// A number of its own.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The top of its tree.
+    pub fn root_mount(&self) -> Arc<Mount> {
+        self.root.lock().clone()
+    }
+
+    /// Its root directory: the topmost mount on the top of its tree. Where setns(2) puts a process.
+    pub fn root(&self) -> Path {
+        Path::root_of(self.root_mount()).to_top()
+    }
+
+    /// Makes another mount the top (pivot_root). [`TREE_LOCK`] is held.
+    pub(super) fn set_root_mount(&self, root: Arc<Mount>) {
+        let old = core::mem::replace(&mut *self.root.lock(), root);
+        drop(old);
+    }
+
+    /// All its mounts, parents first.
+    pub fn mounts(&self) -> Vec<Arc<Mount>> {
+        self.root_mount().tree()
+    }
+
+    /// A copy of the whole tree (CLONE_NEWNS). `place` — the caller's own by then — moves over to the copies.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub fn duplicate(&self, place: &FsPlace) -> Result<Arc<Self>> {
+        let _tree = TREE_LOCK.lock();
+        if ostd::mm::is_exhausted() {
+            return Err(Errno::ENOMEM.into());
+        }
+        let root = self.root_mount();
+        let copies = copy_tree(&root, root.root().clone());
+        let new = Self::new(copies[0].1.clone());
+        let moved = |path: Path| match copies.iter().find(|(old, _)| Arc::ptr_eq(old, &path.mount)) {
+            Some((_, copy)) => Path { mount: copy.clone(), dentry: path.dentry },
+            None => path,
+        };
+        let (root, cwd) = place.both();
+        place.set_root(moved(root));
+        place.set_cwd(moved(cwd));
+        Ok(new)
+    }
+
+    /// ENOSPC if it has no room for more mounts.
+    pub(super) fn check_room(&self, more: usize) -> Result<()> {
+        if self.mounts().len() + more > MOUNTS_MAX { Err(Errno::ENOSPC.into()) } else { Ok(()) }
+    }
+}
+
+/// Copies `from` shown from `root` on, and all mounts below; pairs of old and new, the top first. [`TREE_LOCK`] is held.
+pub(super) fn copy_tree(from: &Arc<Mount>, root: Arc<super::dentry::Dentry>) -> Vec<(Arc<Mount>, Arc<Mount>)> {
+    let mut copies = alloc::vec![(from.clone(), from.duplicate(root.clone()))];
+    let mut at = 0;
+    while at < copies.len() {
+        let (old, new) = copies[at].clone();
+        for child in old.children() {
+            let Some(place) = child.place() else { continue };
+            // Only what is below the part that is shown.
+            if at == 0 && !place.dentry.is_within(&root) {
+                continue;
+            }
+            let copy = child.duplicate(child.root().clone());
+            copy.attach(Path { mount: new.clone(), dentry: place.dentry });
+            copies.push((child, copy));
+        }
+        at += 1;
+    }
+    copies
+}
+
+impl Drop for MountNs {
+    fn drop(&mut self) {
+        let _tree = TREE_LOCK.lock();
+        self.root.get_mut().clone().detach_tree();
+        // The mounts themselves go when their last user does.
+        let _ = Weak::<Self>::new();
+    }
+}
