@@ -5,6 +5,7 @@
 
 mod bench;
 mod clean;
+mod docs;
 mod image;
 mod lint;
 mod packages;
@@ -42,6 +43,8 @@ enum Verb {
     Setup,
     /// Formatting, lints and the rules of the house.
     Lint,
+    /// Write docs/syscalls.md from the kernel's table.
+    Docs,
     /// Remove everything that was built and assembled.
     Clean,
 }
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         Verb::Bench(arguments) => bench::main(&arguments),
         Verb::Setup => setup::main(),
         Verb::Lint => lint::main(),
+        Verb::Docs => docs::main(),
         Verb::Clean => clean::main(),
     };
     result.unwrap_or_else(|error| {

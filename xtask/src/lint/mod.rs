@@ -9,7 +9,7 @@ use std::process::{Command, ExitCode, Stdio};
 use anyhow::{Context as _, bail};
 
 use crate::progress::Step;
-use crate::workspace;
+use crate::{docs, workspace};
 
 pub use layering::workspace_packages;
 
@@ -22,6 +22,7 @@ const CHECKS: &[Check] = &[
     ("a README in each top folder", readme::check),
     ("dependencies point one way", layering::check),
     ("unsafe code only where it may be", unsafe_code::check),
+    ("docs/syscalls.md", docs::check),
     ("clippy (host)", || clippy(&["--all-targets"])),
     ("clippy (kernel)", || clippy(&["--package", "coffer-kernel", "--target", "x86_64-unknown-none"])),
     ("clippy (boot stub)", || clippy(&["--package", "coffer-stub", "--target", "x86_64-unknown-uefi"])),
