@@ -167,7 +167,10 @@ fn watch(mut command: Command, title: &str, step: &Step) -> anyhow::Result<()> {
     if let Some(stderr) = cargo.stderr.take() {
         for line in BufReader::new(stderr).lines() {
             let line = line.context("cannot read what cargo says")?;
-            step.detail(line.trim());
+            // Warnings are for `lint`; here they would only flicker.
+            if ["Compiling", "Downloading", "Downloaded"].iter().any(|word| line.trim_start().starts_with(word)) {
+                step.detail(line.trim());
+            }
             words.push_str(&line);
             words.push('\n');
         }
