@@ -168,7 +168,10 @@ fn watch(mut command: Command, title: &str, step: &Step) -> anyhow::Result<()> {
         for line in BufReader::new(stderr).lines() {
             let line = line.context("cannot read what cargo says")?;
             // Warnings are for `lint`; here they would only flicker.
-            if ["Compiling", "Downloading", "Downloaded"].iter().any(|word| line.trim_start().starts_with(word)) {
+            if ["Compiling", "Downloading", "Downloaded"]
+                .iter()
+                .any(|word| line.trim_start().starts_with(word))
+            {
                 step.detail(line.trim());
             }
             words.push_str(&line);

@@ -35,10 +35,9 @@ impl Console {
                     // The log is a convenience: a full disk must not stop the machine.
                     let _unwritten = log.write_all(&line);
                 }
-                let text = String::from_utf8_lossy(&line);
-                let text = text.trim_end_matches(['\r', '\n']);
-                on_line(text);
-                sink.lock().unwrap_or_else(PoisonError::into_inner).push(text.to_owned());
+                let text = readable(&line);
+                on_line(&text);
+                sink.lock().unwrap_or_else(PoisonError::into_inner).push(text);
                 line.clear();
             }
         });
@@ -67,15 +66,25 @@ impl Console {
     }
 }
 
+/// The line as text that may be shown: without the control characters by which a guest, or its firmware, would move the
+/// cursor of the caller's terminal. The log has the bytes as they came.
+fn readable(line: &[u8]) -> String {
+    String::from_utf8_lossy(line)
+        .chars()
+        .filter(|&character| character == '\t' || !character.is_control())
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::Console;
 
     #[test]
     fn lines_are_split_and_odd_bytes_kept_readable() {
-        let mut console = Console::capture(&b"one\r\ntwo\n\xffthree"[..], None, Box::new(|_| {})).unwrap();
+        let mut console =
+            Console::capture(&b"one\r\n\x1bt\two\n\xffthree"[..], None, Box::new(|_| {})).unwrap();
         console.drain();
-        assert_eq!(console.lines(), ["one", "two", "\u{fffd}three"]);
+        assert_eq!(console.lines(), ["one", "t\two", "\u{fffd}three"]);
         assert_eq!(console.tail(1), ["\u{fffd}three"]);
     }
 }
