@@ -30,7 +30,7 @@ impl Object {
     fn check_and_free(self, fill: u8) {
         // SAFETY: all bytes were written by `new`.
         let bytes = unsafe { core::slice::from_raw_parts(self.0, self.1.size()) };
-        assert!(bytes.iter().all(|b| *b == fill));
+        assert!(bytes == std::vec![fill; bytes.len()]);
         // SAFETY: it was allocated with this layout.
         unsafe { Heap.dealloc(self.0, self.1) };
     }
