@@ -21,7 +21,6 @@ pub(super) const fn index(address: Vaddr, level: usize) -> usize {
 pub(super) struct Entry(pub(super) u64);
 
 impl Entry {
-    pub(super) const EMPTY: Self = Self(0);
     pub(super) const PRESENT: u64 = 1;
     pub(super) const WRITE: u64 = 1 << 1;
     pub(super) const USER: u64 = 1 << 2;

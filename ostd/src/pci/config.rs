@@ -96,7 +96,7 @@ impl Config for Access {
             Self::Mapped(base) => unsafe { register(base, offset).write_volatile(value) },
             #[cfg(target_os = "none")]
             Self::Ports(at) => {
-                crate::arch::pci_ports::write([at.bus, at.device, at.function], offset as u8, value)
+                crate::arch::pci_ports::write([at.bus, at.device, at.function], offset as u8, value);
             }
             #[cfg(not(target_os = "none"))]
             Self::Ports(_) => {}

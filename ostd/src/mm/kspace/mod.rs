@@ -40,13 +40,7 @@ pub(crate) const DIRECT_MAP: Vaddr = 0xffff_8000_0000_0000;
 /// One past the direct map: 64 TiB.
 pub(crate) const DIRECT_MAP_END: Vaddr = 0xffff_c000_0000_0000;
 
-/// The direct map's address of a physical address (RAM or ACPI tables only).
-#[inline(always)]
-pub(crate) fn phys_to_virt(paddr: Paddr) -> Vaddr {
-    phys_to_ptr(paddr).expose_provenance()
-}
-
-/// As [`phys_to_virt`], as a pointer.
+/// The direct map's byte for a physical address (RAM or ACPI tables only).
 #[inline(always)]
 pub(super) fn phys_to_ptr(paddr: Paddr) -> *mut u8 {
     machine::phys_to_ptr(paddr)

@@ -429,6 +429,8 @@ impl<'a> Cursor<'a> {
         let slots = unsafe { table::slots(leaf) };
         let mut target = None;
         let mut added = 0;
+        // Flushed as one stretch: noting it for each page costs more than it saves.
+        let mut protected = None;
         for (i, slot) in slots[index(self.at, 1)..][..(stop - self.at) / PAGE_SIZE].iter().enumerate() {
             let mut entry = table::load(slot);
             if !entry.is_mapped() {
@@ -443,7 +445,7 @@ impl<'a> Cursor<'a> {
             if how == Share::CopyOnWrite && entry.is_writable() {
                 // Only the one bit: the hardware may be setting others.
                 entry = Entry(slot.fetch_and(!Entry::WRITE, Ordering::AcqRel) & !Entry::WRITE);
-                self.pending.forget_page(address);
+                protected = Some((protected.map_or(address, |(first, _)| first), address));
             }
             // SAFETY: the entry's handle lives while we hold the lock; the child's entry carries the new one.
             unsafe { UFrame::share_raw(entry.paddr()) };
@@ -455,6 +457,10 @@ impl<'a> Cursor<'a> {
                 child_slot.store(entry.0, Ordering::Release);
                 added += 1;
             }
+        }
+        if let Some((first, last)) = protected {
+            self.pending.forget_page(first);
+            self.pending.forget_page(last);
         }
         if let Some(target) = target {
             frame::add_entries(target, added);

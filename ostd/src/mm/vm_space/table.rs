@@ -100,6 +100,8 @@ pub(super) unsafe fn free_all(root: Paddr) {
     unsafe { free_below(root, 4, ENTRIES / 2) };
 }
 
+/// # Safety
+/// As [`free_all`].
 unsafe fn free_below(table: Paddr, level: usize, entries: usize) {
     if level == 1 {
         // SAFETY: nobody uses the tree any more.

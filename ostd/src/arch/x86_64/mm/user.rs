@@ -157,6 +157,8 @@ pub(crate) unsafe extern "C" fn zero_user(to: *mut u8, len: usize) -> usize {
 /// # Safety
 /// `from` lies in user space and is aligned.
 pub(crate) unsafe fn load_user_u32(from: *const u32) -> Option<u32> {
+    /// # Safety
+    /// As the function around it.
     #[unsafe(naked)]
     unsafe extern "C" fn load(from: *const u32) -> u64 {
         naked_asm!(
@@ -180,6 +182,8 @@ pub(crate) unsafe fn load_user_u32(from: *const u32) -> Option<u32> {
 /// # Safety
 /// `at` lies in user space and is aligned.
 pub(crate) unsafe fn compare_exchange_user_u32(at: *mut u32, expected: u32, new: u32) -> Option<u32> {
+    /// # Safety
+    /// As the function around it.
     #[unsafe(naked)]
     unsafe extern "C" fn exchange(at: *mut u32, expected: u32, new: u32) -> u64 {
         naked_asm!(
@@ -220,6 +224,8 @@ pub(crate) unsafe fn copy_user_string(to: *mut u8, from: *const u8, len: usize) 
         left: usize,
         end: u64,
     }
+    /// # Safety
+    /// As the function around it.
     #[unsafe(naked)]
     unsafe extern "C" fn copy(to: *mut u8, from: *const u8, len: usize) -> Outcome {
         naked_asm!(
