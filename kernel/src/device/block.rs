@@ -49,6 +49,10 @@ impl PageBacking for DiskPages {
         Ok(self.disk.read_pages(first_sector(index), core::slice::from_ref(frame)).map_err(errno)?)
     }
 
+    fn fill_many(&self, first: usize, frames: &[UFrame]) -> Result<()> {
+        Ok(self.disk.read_pages(first_sector(first), frames).map_err(errno)?)
+    }
+
     fn write_back(&self, index: usize, frame: &UFrame) -> Result<()> {
         Ok(self.disk.write_pages(first_sector(index), core::slice::from_ref(frame)).map_err(errno)?)
     }
@@ -57,7 +61,8 @@ impl PageBacking for DiskPages {
 impl BlockNode {
     /// In front of `disk`.
     pub fn new(disk: Arc<dyn BlockDevice>) -> Arc<Self> {
-        let cache = PageCache::backed(Arc::new(DiskPages { disk: disk.clone() }));
+        let size = disk.sectors() * SECTOR_SIZE as u64;
+        let cache = PageCache::backed(Arc::new(DiskPages { disk: disk.clone() }), size);
         Arc::new(Self { disk, cache })
     }
 
@@ -134,7 +139,8 @@ impl FileOps for BlockFile {
             2 => self.node.size(),
             _ => return Err(Errno::EINVAL.into()),
         };
-        let target = i64::try_from(base).ok().and_then(|base| base.checked_add(offset)).ok_or(Errno::EOVERFLOW)?;
+        let target =
+            i64::try_from(base).ok().and_then(|base| base.checked_add(offset)).ok_or(Errno::EOVERFLOW)?;
         *position = u64::try_from(target).map_err(|_| Errno::EINVAL)?;
         Ok(*position)
     }
