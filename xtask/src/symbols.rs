@@ -14,16 +14,23 @@ pub fn explain(twin: &Path, lines: &[String]) -> anyhow::Result<Vec<String>> {
         .with_context(|| format!("cannot read the symbols in {}", twin.display()))?;
     let mut explained = Vec::new();
     for address in lines.iter().flat_map(|line| addresses(line)) {
-        let Ok(mut frames) = loader.find_frames(address) else { continue };
+        // A return address may be the first one behind the function that called; the call itself is before it.
+        let call = address - 1;
+        let mut is_known = false;
+        let Ok(mut frames) = loader.find_frames(call) else { continue };
         while let Ok(Some(frame)) = frames.next() {
             let name = frame.function.and_then(|name| name.demangle().ok().map(std::borrow::Cow::into_owned));
             let (file, line) = frame.location.map_or((None, None), |place| (place.file, place.line));
+            is_known = true;
             explained.push(format!(
                 "{address:#x} {} at {}:{}",
                 name.as_deref().unwrap_or("?"),
                 file.unwrap_or("?"),
                 line.unwrap_or(0)
             ));
+        }
+        if let (false, Some(symbol)) = (is_known, loader.find_symbol(call)) {
+            explained.push(format!("{address:#x} {}", addr2line::demangle_auto(symbol.into(), None)));
         }
     }
     Ok(explained)

@@ -73,6 +73,9 @@ pub struct Machine {
     pub disks: Vec<Disk>,
     /// Whether it has the runtime's four ports.
     pub has_ports: bool,
+    /// Whether a Ctrl-C on the caller's terminal leaves it alone, because it is for the container. Otherwise it ends the machine
+    /// together with the caller.
+    pub ignores_interrupt: bool,
     /// Where its serial console is logged.
     pub console_log: Option<PathBuf>,
     /// Further arguments for QEMU, at the end of the line.
@@ -91,6 +94,7 @@ impl Machine {
             clock: Clock::Real,
             disks: Vec::new(),
             has_ports: false,
+            ignores_interrupt: false,
             console_log: None,
             extra: Vec::new(),
         }
@@ -105,8 +109,9 @@ impl Machine {
         let mut command = Command::new(QEMU);
         command.args(self.arguments(listeners.as_ref())?);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        // A Ctrl-C on the terminal is for the container; QEMU must not get it as well.
-        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        if self.ignores_interrupt {
+            std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        }
         let child = command.spawn().map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => Error::MissingProgram { program: QEMU, package: QEMU_PACKAGE },
             _ => Error::system("start qemu")(error),

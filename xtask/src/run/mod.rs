@@ -109,6 +109,7 @@ fn machine(arguments: &Arguments, image: &Artifacts) -> anyhow::Result<Machine> 
     machine.cpus = arguments.smp;
     machine.memory_mib = arguments.memory;
     machine.has_ports = true;
+    machine.ignores_interrupt = true;
     Ok(machine)
 }
 
