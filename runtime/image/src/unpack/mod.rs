@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
+use crate::compression::Compression;
 use crate::digest::{Hasher, HashingReader};
 use crate::error::LayerError;
 use crate::tar::{Reader, Stream};
@@ -65,22 +66,26 @@ fn unpack_verified(
 ) -> Result<(), Error> {
     let label = layer.label();
     let stored = Progress { inner: image.open_layer(layer)?, done: 0, report: progress };
-    // A docker archive promises nothing about the stored bytes; hashing them with the other hash keeps one path.
-    let stored_hasher = Hasher::of(layer.digest.as_ref().unwrap_or(&layer.diff_id))?;
-    let mut stored = HashingReader::new(stored, stored_hasher);
+    // A plain layer's two digests are of the same bytes and a docker archive promises only one: those are hashed once.
+    let stored_digest = layer
+        .digest
+        .as_ref()
+        .filter(|&digest| layer.compression != Compression::Plain || *digest != layer.diff_id);
+    let mut stored = HashingReader::new(stored, stored_digest.map(Hasher::of).transpose()?);
     let plain = layer.compression.decode(BufReader::with_capacity(READ_BUFFER, &mut stored));
-    let mut plain = HashingReader::new(plain, Hasher::of(&layer.diff_id)?);
+    let mut plain = HashingReader::new(plain, Some(Hasher::of(&layer.diff_id)?));
 
     let unpacked = write_entries(&mut plain, into, lower);
     // A wrong digest explains whatever else went wrong, so it is told first if the rest can still be read.
     let decode_error = |source| Error::Decode { layer: label.clone(), source };
     let plain = plain.into_hash().map_err(decode_error);
     let stored = stored.into_hash().map_err(|source| Error::Read { name: layer.name.clone(), source })?;
-    if let Some(digest) = &layer.digest {
+    if let (Some(stored), Some(digest)) = (stored, stored_digest) {
         stored.verify(format!("layer `{}`", layer.name), digest)?;
     }
     match (plain, unpacked) {
         (Ok(plain), unpacked) => {
+            let plain = plain.expect("a hasher was given for the content");
             plain.verify(format!("content of layer {label}"), &layer.diff_id)?;
             unpacked.map_err(|source| Error::Layer { layer: label, source })
         }

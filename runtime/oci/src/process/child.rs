@@ -1,7 +1,7 @@
 //! What the first process does: a list of steps, each in its own file.
 //!
 //! It is the only thread of a copy of PID 1, so ordinary code may run. Nothing of PID 1's descriptors reaches the program: all
-//! are close-on-exec.
+//! are closed on exec.
 
 use std::convert::Infallible;
 use std::os::fd::OwnedFd;
@@ -25,6 +25,7 @@ fn execute(bundle: &Bundle<'_>, start: &OwnedFd, report: Sender<'_>) -> Result<I
     let spec = bundle.spec;
     let process = spec.process().as_ref().ok_or(Error::Incomplete("process"))?;
     set_up(spec, process, &bundle.stdio)?;
+    runtime_sys::descriptor::close_on_exec_from(3).map_err(Error::io("mark descriptors to be closed"))?;
     report.ready()?;
     wait_for_start(start)?;
     Err(steps::exec::exec(process))

@@ -49,9 +49,11 @@ pub fn create(spec: &Spec, root: &Root) -> Result<(), Error> {
         let owner = (device.uid().unwrap_or_default(), device.gid().unwrap_or_default());
         node(root, device.path(), kind, numbers, device.file_mode().unwrap_or(0o666), owner)?;
     }
+    // Even /dev may be a link in the image; then it is the link's target, inside, that has the tmpfs.
     for (path, target) in LINKS {
-        let at = root.path().join(path.trim_start_matches('/'));
-        symlink(target, at).map_err(Error::io(format!("create `{path}`")))?;
+        let what = || format!("create `{path}`");
+        let at = root.resolve(Path::new(path)).map_err(Error::io(what()))?;
+        symlink(target, at).map_err(Error::io(what()))?;
     }
     Ok(())
 }

@@ -1,9 +1,8 @@
 //! Executing the container's program.
 
+use std::ffi::{CString, NulError};
 use std::io;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Command;
 
 use oci_spec::runtime::Process;
 use rustix::fs::Access;
@@ -15,20 +14,23 @@ use crate::error::{NOT_EXECUTABLE, NOT_FOUND};
 /// Executes the program; returns only what went wrong. Exit codes as docker: 127 when it is not there, 126 when it cannot be
 /// executed.
 pub fn exec(process: &Process) -> Error {
-    let Some((program, args)) = process.args().as_deref().and_then(<[String]>::split_first) else {
-        return Error::NoCommand;
-    };
+    let args = process.args().as_deref().unwrap_or_default();
+    let Some(program) = args.first() else { return Error::NoCommand };
     let env = process.env().as_deref().unwrap_or_default();
     let path = match find(program, env) {
         Ok(path) => path,
         Err(error) => return error,
     };
 
-    // std resets SIGPIPE, which the runtime ignores, and the signal mask, then calls execve: no shell is ever tried.
-    let mut command = Command::new(&path);
-    command.arg0(program).args(args).env_clear();
-    command.envs(env.iter().filter_map(|variable| variable.split_once('=')));
-    failure(program, &command.exec())
+    let [program_text, args, env] = [std::slice::from_ref(&path), args, env].map(c_strings);
+    match (program_text.as_deref(), args, env) {
+        (Ok([path]), Ok(args), Ok(env)) => failure(program, &runtime_sys::exec::exec(path, &args, &env)),
+        _ => Error::Nul { what: "command or environment" },
+    }
+}
+
+fn c_strings(texts: &[String]) -> Result<Vec<CString>, NulError> {
+    texts.iter().map(|text| CString::new(text.as_str())).collect()
 }
 
 /// Looks a name without slash up in the container's PATH.
