@@ -115,11 +115,10 @@ fn measure(reference: Reference) -> Option<Frequencies> {
     apic::start_timer_count();
     let (tsc_from, reference_from) = sample(&|| reference.read());
     let (apic_tsc_from, apic_from) = sample(&apic::timer_count);
-    // A counter that stands still must not hang the boot: a port read takes at least 50 ns, so this is at most some 100 ms.
-    let mut left = 200_000;
+    // A counter that stands still must not hang the boot: at 3 GHz this is 130 ms.
+    const PATIENCE_TICKS: u64 = PLAUSIBLE_HZ.end * 4 * MEASURE_MS / 1000;
     while reference.elapsed(reference_from, reference.read()) < wanted {
-        left -= 1;
-        if left == 0 {
+        if tsc() - tsc_from > PATIENCE_TICKS {
             return None;
         }
     }
