@@ -1,4 +1,5 @@
 //! Devices: numbers to drivers, and the memory devices.
 
 pub mod block;
+pub mod mem;
 pub mod registry;

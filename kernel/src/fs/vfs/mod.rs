@@ -15,3 +15,4 @@ pub mod mount_ns;
 pub mod open;
 pub mod permission;
 pub mod place;
+pub mod xattr;
