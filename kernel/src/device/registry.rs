@@ -90,7 +90,8 @@ pub fn register_char_with(
 pub fn unregister_char(major: u32, minor: u32) {
     let device = device_number(major, minor);
     let Some(entry) = CHAR.lock().remove(&device) else { return };
-    let node = Node { name: entry.name, file_type: FileType::CharDevice, device, permissions: entry.permissions };
+    let node =
+        Node { name: entry.name, file_type: FileType::CharDevice, device, permissions: entry.permissions };
     announce(&node, false);
 }
 
@@ -98,12 +99,14 @@ pub fn unregister_char(major: u32, minor: u32) {
 pub fn register_block(name: &str, disk: Arc<dyn BlockDevice>) -> u64 {
     let device = {
         let mut devices = BLOCK.lock();
-        let minor = (0..).find(|&minor| !devices.contains_key(&device_number(BLOCK_MAJOR, minor * 16))).unwrap_or(0);
+        let minor =
+            (0..).find(|&minor| !devices.contains_key(&device_number(BLOCK_MAJOR, minor * 16))).unwrap_or(0);
         let device = device_number(BLOCK_MAJOR, minor * 16);
         devices.insert(device, BlockEntry { name: String::from(name), node: BlockNode::new(disk) });
         device
     };
-    let node = Node { name: String::from(name), file_type: FileType::BlockDevice, device, permissions: 0o600 };
+    let node =
+        Node { name: String::from(name), file_type: FileType::BlockDevice, device, permissions: 0o600 };
     announce(&node, true);
     device
 }

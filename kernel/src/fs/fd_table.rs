@@ -54,7 +54,13 @@ impl FdTable {
     }
 
     /// Installs `file` at the lowest free number from `first` on (F_DUPFD); EMFILE past `limit`.
-    pub fn install_from(&self, first: u32, file: Arc<OpenFile>, close_on_exec: bool, limit: u64) -> Result<Fd> {
+    pub fn install_from(
+        &self,
+        first: u32,
+        file: Arc<OpenFile>,
+        close_on_exec: bool,
+        limit: u64,
+    ) -> Result<Fd> {
         let limit = limit.min(DESCRIPTORS_MAX) as usize;
         let mut slots = self.slots.lock();
         let from = slots.lowest_free.max(first as usize);
@@ -130,7 +136,8 @@ impl FdTable {
     pub fn close_on_exec(&self) {
         for at in 0..self.end(u32::MAX) {
             let mut slots = self.slots.lock();
-            let is_marked = slots.entries.get(at).is_some_and(|slot| slot.as_ref().is_some_and(|e| e.close_on_exec));
+            let is_marked =
+                slots.entries.get(at).is_some_and(|slot| slot.as_ref().is_some_and(|e| e.close_on_exec));
             let old = if is_marked { slots.take(Fd(at as i32)).ok() } else { None };
             drop(slots);
             self.finish_close(old.map(|entry| entry.file));
@@ -145,7 +152,8 @@ impl FdTable {
     /// The numbers in use, with close-on-exec marks, for /proc/PID/fd.
     pub fn open_fds(&self) -> Vec<(Fd, bool)> {
         let slots = self.slots.lock();
-        let used = |(at, slot): (usize, &Option<Entry>)| slot.as_ref().map(|e| (Fd(at as i32), e.close_on_exec));
+        let used =
+            |(at, slot): (usize, &Option<Entry>)| slot.as_ref().map(|e| (Fd(at as i32), e.close_on_exec));
         slots.entries.iter().enumerate().filter_map(used).collect()
     }
 

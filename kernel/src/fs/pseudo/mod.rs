@@ -16,7 +16,8 @@ const ANON_INODE_FS_MAGIC: u32 = 0x0904_1934;
 static MOUNT: Lazy<Arc<Mount>> = Lazy::new(|| {
     let device = allocate_device();
     let root = PseudoInode::new(device, FileType::Directory, 0o555, (0, 0));
-    let super_block = SuperBlock::new_pseudo("anon_inodefs", ANON_INODE_FS_MAGIC, device, root, Arc::new(Nothing));
+    let super_block =
+        SuperBlock::new_pseudo("anon_inodefs", ANON_INODE_FS_MAGIC, device, root, Arc::new(Nothing));
     let root = super_block.root().clone();
     Mount::new(super_block, root, b"anon_inodefs", MountFlags::empty())
 });

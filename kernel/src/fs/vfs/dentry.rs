@@ -225,7 +225,12 @@ impl Dentry {
     }
 
     /// Swaps two children's places (RENAME_EXCHANGE). Both directories' locks are held.
-    pub fn exchange_children(self: &Arc<Self>, child: &Arc<Self>, other_parent: &Arc<Self>, other: &Arc<Self>) {
+    pub fn exchange_children(
+        self: &Arc<Self>,
+        child: &Arc<Self>,
+        other_parent: &Arc<Self>,
+        other: &Arc<Self>,
+    ) {
         let (name, other_name) = (child.name(), other.name());
         self.take(&name);
         other_parent.take(&other_name);

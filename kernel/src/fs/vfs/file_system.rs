@@ -44,12 +44,12 @@ pub struct MountRequest<'a> {
 impl<'a> MountRequest<'a> {
     /// The options as key and, after '=', value. Empty ones are left out.
     pub fn options(&self) -> impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)> {
-        self.options.split(|&byte| byte == b',').filter(|option| !option.is_empty()).map(|option| {
-            match option.iter().position(|&byte| byte == b'=') {
+        self.options.split(|&byte| byte == b',').filter(|option| !option.is_empty()).map(
+            |option| match option.iter().position(|&byte| byte == b'=') {
                 Some(at) => (&option[..at], Some(&option[at + 1..])),
                 None => (option, None),
-            }
-        })
+            },
+        )
     }
 }
 

@@ -132,7 +132,10 @@ fn touch(file: &OpenFile, inode: &Arc<dyn Inode>) {
     } else {
         MountFlags::NO_ATIME | MountFlags::READ_ONLY
     };
-    if file.flags() & flags::O_NOATIME == 0 && !mount.flags().intersects(unwanted) && !mount.super_block().is_read_only() {
+    if file.flags() & flags::O_NOATIME == 0
+        && !mount.flags().intersects(unwanted)
+        && !mount.super_block().is_read_only()
+    {
         inode.touch_accessed();
     }
 }
@@ -143,8 +146,7 @@ pub fn drop_privileges(inode: &Arc<dyn Inode>) -> Result<()> {
     if access.permissions & 0o6000 == 0 || access.file_type != FileType::Regular {
         return Ok(());
     }
-    let keeps = Thread::current()
-        .is_none_or(|thread| thread.process().credentials().has(Capability::Fsetid));
+    let keeps = Thread::current().is_none_or(|thread| thread.process().credentials().has(Capability::Fsetid));
     // Set-group-ID without group execution marks mandatory locking, not a privilege.
     let mut gone = 0o4000;
     if access.permissions & 0o010 != 0 {
@@ -153,7 +155,10 @@ pub fn drop_privileges(inode: &Arc<dyn Inode>) -> Result<()> {
     if keeps || access.permissions & gone == 0 {
         return Ok(());
     }
-    inode.set_attributes(&Attributes { permissions: Some(access.permissions & !gone), ..Attributes::default() })
+    inode.set_attributes(&Attributes {
+        permissions: Some(access.permissions & !gone),
+        ..Attributes::default()
+    })
 }
 
 /// Where lseek(2) goes: EINVAL for a negative result, ENXIO for data or holes past the end.

@@ -126,7 +126,11 @@ pub fn lookup(start: &LookupStart, path: &[u8], flags: LookupFlags) -> Result<Pa
 ///
 /// # Errors
 /// As [`lookup`].
-pub fn lookup_parent<'p>(start: &LookupStart, path: &'p [u8], flags: LookupFlags) -> Result<(Path, Last<'p>)> {
+pub fn lookup_parent<'p>(
+    start: &LookupStart,
+    path: &'p [u8],
+    flags: LookupFlags,
+) -> Result<(Path, Last<'p>)> {
     if path.is_empty() {
         return Err(Errno::ENOENT.into());
     }

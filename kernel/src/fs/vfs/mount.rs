@@ -73,7 +73,12 @@ pub static TREE_LOCK: Mutex<()> = Mutex::new(());
 
 impl Mount {
     /// A mount of `root`'s tree that sits nowhere yet.
-    pub fn new(super_block: Arc<SuperBlock>, root: Arc<Dentry>, source: &[u8], flags: MountFlags) -> Arc<Self> {
+    pub fn new(
+        super_block: Arc<SuperBlock>,
+        root: Arc<Dentry>,
+        source: &[u8],
+        flags: MountFlags,
+    ) -> Arc<Self> {
         super_block.mount_added();
         Arc::new(Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
@@ -133,7 +138,8 @@ impl Mount {
 
     /// Changes its flags; EBUSY if files are open for writing and it would become read-only.
     pub fn set_flags(&self, flags: MountFlags) -> Result<()> {
-        let becomes_read_only = flags.contains(MountFlags::READ_ONLY) && !self.flags().contains(MountFlags::READ_ONLY);
+        let becomes_read_only =
+            flags.contains(MountFlags::READ_ONLY) && !self.flags().contains(MountFlags::READ_ONLY);
         if becomes_read_only && self.writers.load(Ordering::Acquire) > 0 {
             return Err(Errno::EBUSY.into());
         }
@@ -215,17 +221,17 @@ impl Mount {
         let parent = place.mount.clone();
         place.dentry.mount_added();
         *self.place.lock() = Some(place);
-        parent
-            .children
-            .lock()
-            .insert_unique(hash(key), self.clone(), |child| child.place().map_or(0, |p| hash(Arc::as_ptr(&p.dentry))));
+        parent.children.lock().insert_unique(hash(key), self.clone(), |child| {
+            child.place().map_or(0, |p| hash(Arc::as_ptr(&p.dentry)))
+        });
     }
 
     /// Takes it off its place. [`TREE_LOCK`] is held.
     pub(super) fn detach(self: &Arc<Self>) -> Option<Path> {
         let place = self.place.lock().clone()?;
         let key = Arc::as_ptr(&place.dentry);
-        let taken = match place.mount.children.lock().find_entry(hash(key), |child| Arc::ptr_eq(child, self)) {
+        let taken = match place.mount.children.lock().find_entry(hash(key), |child| Arc::ptr_eq(child, self))
+        {
             Ok(entry) => Some(entry.remove().0),
             Err(_) => None,
         };

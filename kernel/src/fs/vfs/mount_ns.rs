@@ -22,10 +22,8 @@ const MOUNTS_MAX: usize = 100_000;
 impl MountNs {
     /// A namespace with `root` (and what is below it) as its tree.
     pub fn new(root: Arc<Mount>) -> Arc<Self> {
-        let namespace = Arc::new(Self {
-            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
-            root: SpinLock::new(root.clone()),
-        });
+        let namespace =
+            Arc::new(Self { id: NEXT_ID.fetch_add(1, Ordering::Relaxed), root: SpinLock::new(root.clone()) });
         root.set_namespace(&Arc::downgrade(&namespace));
         namespace
     }
@@ -85,7 +83,10 @@ impl MountNs {
 }
 
 /// Copies `from` shown from `root` on, and all mounts below; pairs of old and new, the top first. [`TREE_LOCK`] is held.
-pub(super) fn copy_tree(from: &Arc<Mount>, root: Arc<super::dentry::Dentry>) -> Vec<(Arc<Mount>, Arc<Mount>)> {
+pub(super) fn copy_tree(
+    from: &Arc<Mount>,
+    root: Arc<super::dentry::Dentry>,
+) -> Vec<(Arc<Mount>, Arc<Mount>)> {
     let mut copies = alloc::vec![(from.clone(), from.duplicate(root.clone()))];
     let mut at = 0;
     while at < copies.len() {

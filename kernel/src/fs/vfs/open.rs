@@ -172,14 +172,22 @@ pub fn new_attributes(
         gid = directory.gid;
         if is_directory {
             permissions |= 0o2000;
-        } else if permissions & 0o2010 == 0o2010 && !credentials.in_group(gid) && !credentials.has(Capability::Fsetid) {
+        } else if permissions & 0o2010 == 0o2010
+            && !credentials.in_group(gid)
+            && !credentials.has(Capability::Fsetid)
+        {
             permissions &= !0o2000;
         }
     }
     (permissions, (credentials.fsuid(), gid))
 }
 
-fn open_unnamed(start: &LookupStart, path: &[u8], how: OpenHow, resolve: LookupFlags) -> Result<Arc<OpenFile>> {
+fn open_unnamed(
+    start: &LookupStart,
+    path: &[u8],
+    how: OpenHow,
+    resolve: LookupFlags,
+) -> Result<Arc<OpenFile>> {
     if !matches!(how.flags & O_ACCMODE, O_WRONLY | O_RDWR) {
         return Err(Errno::EINVAL.into());
     }

@@ -35,8 +35,7 @@ pub fn check_access(access: &Access, credentials: &Credentials, wanted: u32) -> 
             return Ok(());
         }
     }
-    if credentials.has(Capability::DacReadSearch)
-        && (wanted == READ || (is_directory && wanted & WRITE == 0))
+    if credentials.has(Capability::DacReadSearch) && (wanted == READ || (is_directory && wanted & WRITE == 0))
     {
         return Ok(());
     }
