@@ -1,16 +1,16 @@
 //! The machine's stand-in on the host: an arena as physical memory, threads as CPUs, no TLB.
 
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicPtr, Ordering};
 
 use super::{PAGE_SIZE, Paddr};
 
 /// Where the arena lies; physical address 0 is its first byte.
-static ARENA: AtomicUsize = AtomicUsize::new(0);
+static ARENA: AtomicPtr<u8> = AtomicPtr::new(core::ptr::null_mut());
 
 /// The arena's byte for a physical address.
 #[inline]
 pub(super) fn phys_to_ptr(paddr: Paddr) -> *mut u8 {
-    core::ptr::with_exposed_provenance_mut(ARENA.load(Ordering::Relaxed) + paddr)
+    ARENA.load(Ordering::Relaxed).wrapping_add(paddr)
 }
 
 /// # Safety
@@ -145,7 +145,7 @@ pub(in crate::mm) mod tests {
             let layout = Layout::from_size_align(MEMORY, 1 << 21).expect("a plain layout");
             // SAFETY: the layout is not empty.
             let arena = unsafe { alloc_zeroed(layout) };
-            ARENA.store(arena.expose_provenance(), Ordering::Relaxed);
+            ARENA.store(arena, Ordering::Relaxed);
             let metadata = 1 << 20;
             let first = metadata + frame::metadata_len(MEMORY);
             // SAFETY: the arena is ours; metadata and the free range do not overlap.

@@ -49,5 +49,5 @@ pub(super) fn phys_to_ptr(paddr: Paddr) -> *mut u8 {
 /// The physical address of a byte in the direct map.
 #[inline(always)]
 pub(super) fn ptr_to_phys(pointer: *mut u8) -> Paddr {
-    pointer.expose_provenance() - machine::phys_to_ptr(0).addr()
+    pointer.addr() - machine::phys_to_ptr(0).addr()
 }
