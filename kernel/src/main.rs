@@ -13,6 +13,7 @@ mod fs;
 mod init;
 mod mm;
 mod process;
+mod sched;
 mod syscall;
 mod thread;
 
