@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -19,6 +19,9 @@ const LINE_LIMIT: usize = 1 << 20;
 /// How long an event may wait for a host that does not read.
 const WRITE_PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long the host may take to confirm the end, when it still has output to pass on.
+const RECEIVE_PATIENCE: Duration = Duration::from_secs(10);
+
 /// What the host says.
 #[derive(Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
@@ -29,7 +32,14 @@ pub enum Command {
     Signal(i32),
     /// The terminal has a new size.
     Resize(Window),
+    /// The host has the last event and all output that it tells of: the machine may go.
+    Received(Empty),
 }
+
+/// Nothing: an object without keys.
+#[derive(Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct Empty {}
 
 /// What to run; absent values come from the image.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
@@ -78,13 +88,26 @@ pub enum Event<'a> {
         n: u32,
         code: u8,
     },
+    /// The last container has ended, having written so many bytes.
     Exit {
         code: u8,
+        stdout: u64,
+        stderr: u64,
     },
     Error {
         code: u8,
         message: &'a str,
     },
+}
+
+/// How everything ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// The exit code of the last container.
+    pub code: u8,
+    /// Bytes of output handed to the host's ports by all containers.
+    pub stdout: u64,
+    pub stderr: u64,
 }
 
 /// PID 1's end of the port.
@@ -157,10 +180,13 @@ impl Control {
         Ok(())
     }
 
-    /// Tells the host how it ended: the last line of every run.
-    pub fn finish(&mut self, result: Result<u8, Error>) {
+    /// Tells the host how it ended, the last line of every run, and waits until the host has everything. What is
+    /// in a port's queue when the machine goes off is lost: up to 4 MiB with Linux's driver.
+    pub fn finish(&mut self, result: Result<Outcome, Error>) {
         let sent = match &result {
-            Ok(code) => self.send(&Event::Exit { code: *code }),
+            Ok(Outcome { code, stdout, stderr }) => {
+                self.send(&Event::Exit { code: *code, stdout: *stdout, stderr: *stderr })
+            }
             Err(error) => {
                 let message = error.to_string().replace(['\n', '\r'], " ");
                 self.send(&Event::Error { code: error.exit_code(), message: &message })
@@ -170,8 +196,26 @@ impl Control {
         if let Err(error) = &result {
             eprintln!("coffer: {error}");
         }
-        if let Err(error) = sent {
-            eprintln!("coffer: {error}");
+        match sent {
+            Ok(()) => self.wait_received(),
+            Err(error) => eprintln!("coffer: {error}"),
+        }
+    }
+
+    /// Waits for the host's last word, as long as it is there and not for ever.
+    fn wait_received(&mut self) {
+        let start = Instant::now();
+        while let Some(left) = RECEIVE_PATIENCE.checked_sub(start.elapsed()) {
+            match self.next_command() {
+                Ok(Some(Command::Received(_))) | Err(_) => return,
+                // Signals and sizes for a container that has just ended.
+                Ok(Some(_)) => continue,
+                Ok(None) => {}
+            }
+            let Some(port) = self.to_poll() else { return };
+            let timeout = Timespec::try_from(left).ok();
+            // Timed out, interrupted or ready: looked at above.
+            let _ = poll(&mut [PollFd::new(port, PollFlags::IN)], timeout.as_ref());
         }
     }
 
@@ -213,6 +257,7 @@ mod tests {
         };
         assert_eq!(*request, expected);
         assert_eq!(decode(br#"{"signal":15}"#).unwrap(), Command::Signal(15));
+        assert_eq!(decode(br#"{"received":{}}"#).unwrap(), Command::Received(Empty {}));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::control::Control;
+use crate::control::{Control, Outcome};
 use crate::error::Error;
 use crate::phases::{container, host, image, layers, mounts, signals};
 use crate::shutdown;
@@ -23,8 +23,8 @@ pub fn run() -> ExitCode {
     shutdown::power_off()
 }
 
-/// The phases that have a host to tell about them. The value is the container's exit code.
-fn serve(control: &mut Control, signals: &runtime_sys::signal::SignalPipe) -> Result<u8, Error> {
+/// The phases that have a host to tell about them. The value is how the container ended.
+fn serve(control: &mut Control, signals: &runtime_sys::signal::SignalPipe) -> Result<Outcome, Error> {
     control.phase("mounts")?;
     control.phase("request")?;
     let request = host::request(control, signals)?;

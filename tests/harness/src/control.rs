@@ -12,6 +12,8 @@ pub enum Request {
     Signal(i32),
     /// The host's terminal has another size now.
     Resize(Size),
+    /// The last event is here, and so is all output that it tells of: the machine may go.
+    Received {},
 }
 
 /// What to run, and how it differs from what the image says.
@@ -100,6 +102,12 @@ pub enum Event {
     Exit {
         /// Its exit status, 128 + n after signal n.
         code: i32,
+        /// Bytes that were written to the port of its output.
+        #[serde(default)]
+        stdout: u64,
+        /// Bytes that were written to the port of its error output.
+        #[serde(default)]
+        stderr: u64,
     },
     /// The runtime could not do what it was asked; the last line.
     Error {
@@ -118,6 +126,7 @@ mod tests {
     fn requests_have_the_form_that_the_runtime_reads() {
         let text = |request: &Request| serde_json::to_string(request).unwrap();
         assert_eq!(text(&Request::Signal(15)), r#"{"signal":15}"#);
+        assert_eq!(text(&Request::Received {}), r#"{"received":{}}"#);
         assert_eq!(
             text(&Request::Resize(Size { rows: 24, cols: 80 })),
             r#"{"resize":{"rows":24,"cols":80}}"#
@@ -132,7 +141,10 @@ mod tests {
     #[test]
     fn events_are_understood() {
         let event = |text| serde_json::from_str::<Event>(text).unwrap();
-        assert_eq!(event(r#"{"exit":{"code":3}}"#), Event::Exit { code: 3 });
+        assert_eq!(
+            event(r#"{"exit":{"code":3,"stdout":7,"stderr":0}}"#),
+            Event::Exit { code: 3, stdout: 7, stderr: 0 }
+        );
         assert_eq!(event(r#"{"phase":"unpack"}"#), Event::Phase("unpack".to_owned()));
         assert_eq!(event(r#"{"started":{"pid":2,"more":1}}"#), Event::Started { pid: 2 });
     }

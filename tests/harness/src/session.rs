@@ -3,7 +3,7 @@
 use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -99,18 +99,26 @@ impl Session {
         let control = Control(Arc::new(Mutex::new(ports.control)));
         control.send(&Request::Run(run)).map_err(Error::system("ask the machine to run a container"))?;
 
+        let received = [Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0))];
+        let counts = received.clone();
+        let confirm = control.clone();
         let events = thread::spawn(move || {
             for line in BufReader::new(reports).lines().map_while(Result::ok) {
                 // A line of another kind is a newer runtime's, or a guest's own doing: neither may stop the host.
                 let Ok(event) = serde_json::from_str(&line) else { continue };
                 on_event(&event);
                 if matches!(event, Event::Exit { .. } | Event::Error { .. }) {
+                    wait_for_output(&event, &counts);
+                    // A machine that did not wait for it is gone already.
+                    let _gone = confirm.send(&Request::Received {});
                     return Some(event);
                 }
             }
             None
         });
-        let outputs = vec![pump(ports.stdout, streams.stdout), pump(ports.stderr, streams.stderr)];
+        let [stdout, stderr] = received;
+        let outputs =
+            vec![pump(ports.stdout, streams.stdout, stdout), pump(ports.stderr, streams.stderr, stderr)];
         feed(streams.stdin, ports.stdin);
         Ok(Self { running, control, events, outputs, cancelled: Arc::default() })
     }
@@ -148,7 +156,7 @@ impl Session {
         let console = self.running.console.tail(TAIL);
         let last = self.drain();
         Ok(match last {
-            Some(Event::Exit { code }) => Finished::Exit(code),
+            Some(Event::Exit { code, .. }) => Finished::Exit(code),
             Some(Event::Error { code, message }) => Finished::Refused { code, message },
             _ => Finished::Died { ended, console },
         })
@@ -164,7 +172,23 @@ impl Session {
     }
 }
 
-fn pump(mut from: UnixStream, mut to: Box<dyn Write + Send>) -> JoinHandle<io::Result<u64>> {
+/// Waits until as much output has been read as the machine has sent: what is still in its queues goes down with it.
+fn wait_for_output(event: &Event, received: &[Arc<AtomicU64>; 2]) {
+    let &Event::Exit { stdout, stderr, .. } = event else { return };
+    let start = Instant::now();
+    let is_complete = || {
+        received.iter().zip([stdout, stderr]).all(|(received, sent)| received.load(Ordering::Relaxed) >= sent)
+    };
+    while !is_complete() && start.elapsed() < SHUTDOWN_PATIENCE {
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn pump(
+    mut from: UnixStream,
+    mut to: Box<dyn Write + Send>,
+    received: Arc<AtomicU64>,
+) -> JoinHandle<io::Result<u64>> {
     thread::spawn(move || {
         let mut buffer = [0; 64 << 10];
         let mut total = 0;
@@ -175,6 +199,7 @@ fn pump(mut from: UnixStream, mut to: Box<dyn Write + Send>) -> JoinHandle<io::R
             if len == 0 {
                 return result.map(|()| total);
             }
+            received.fetch_add(len as u64, Ordering::Relaxed);
             if result.is_ok() {
                 // Each piece is flushed: what a container writes before it waits for input must be seen.
                 result = to.write_all(&buffer[..len]).and_then(|()| to.flush());

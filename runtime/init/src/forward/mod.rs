@@ -6,6 +6,7 @@ mod pump;
 #[cfg(test)]
 mod tests;
 
+use std::cell::Cell;
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -33,6 +34,9 @@ pub struct HostStreams {
     stdin: Option<File>,
     stdout: File,
     stderr: File,
+    /// Bytes that all containers so far have written.
+    pub sent_stdout: Cell<u64>,
+    pub sent_stderr: Cell<u64>,
 }
 
 impl HostStreams {
@@ -47,6 +51,8 @@ impl HostStreams {
             stdin: open("coffer.stdin")?,
             stdout: or_console(open("coffer.stdout")?)?,
             stderr: or_console(open("coffer.stderr")?)?,
+            sent_stdout: Cell::new(0),
+            sent_stderr: Cell::new(0),
         })
     }
 }
@@ -114,6 +120,13 @@ impl Forwarder {
             let _ = waitpid(Some(container.pid()), WaitOptions::empty());
         }
         result
+    }
+
+    /// Adds what this container has written to the host's totals.
+    pub fn count(&self, host: &HostStreams) {
+        for (pump, total) in self.outputs.iter().zip([&host.sent_stdout, &host.sent_stderr]) {
+            total.set(total.get() + pump.written());
+        }
     }
 
     fn forward(
@@ -206,7 +219,9 @@ fn obey(container: &Container, terminal: Option<&Terminal>, control: &mut Contro
             }
             // A size without a terminal is what a host sends that resized its window at the wrong moment.
             (Command::Resize(_), None) => {}
-            (Command::Run(_), _) => return Err(Error::Request("a second `run`".to_owned())),
+            (Command::Run(_) | Command::Received(_), _) => {
+                return Err(Error::Request("a `run` or `received` while the container runs".to_owned()));
+            }
         }
     }
     Ok(())

@@ -18,13 +18,23 @@ pub struct Pump {
     buffer: Vec<u8>,
     start: usize,
     end: usize,
+    /// Bytes written so far.
+    written: u64,
     /// What to write when the input ends.
     last: Option<u8>,
 }
 
 impl Pump {
     pub fn new(from: File, to: File) -> Self {
-        Self { from: Some(from), to: Some(to), buffer: vec![0; CAPACITY], start: 0, end: 0, last: None }
+        Self {
+            from: Some(from),
+            to: Some(to),
+            buffer: vec![0; CAPACITY],
+            start: 0,
+            end: 0,
+            written: 0,
+            last: None,
+        }
     }
 
     /// Writes one more byte at the end of the input.
@@ -36,6 +46,11 @@ impl Pump {
     /// Whether nothing will be moved any more.
     pub fn is_done(&self) -> bool {
         self.from.is_none() && self.is_empty()
+    }
+
+    /// Bytes that were written, not those thrown away.
+    pub fn written(&self) -> u64 {
+        self.written
     }
 
     /// Moves bytes until one end would have to be waited for.
@@ -83,7 +98,10 @@ impl Pump {
             return true;
         };
         match to.write(pending) {
-            Ok(count) => self.start += count,
+            Ok(count) => {
+                self.start += count;
+                self.written += count as u64;
+            }
             Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             // The reader is gone: a container that closed its input, a host that went away.

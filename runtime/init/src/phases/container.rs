@@ -12,18 +12,18 @@ use runtime_sys::signal::SignalPipe;
 use rustix::rand::GetRandomFlags;
 
 use super::layers::FOLDER;
-use crate::control::{Control, Event, Request};
+use crate::control::{Control, Event, Outcome, Request};
 use crate::error::Error;
 use crate::forward::{Forwarder, HostStreams};
 
-/// Runs the container; returns its exit code, that of the last round.
+/// Runs the container; returns how it, or the last one, ended.
 pub fn run(
     request: &Request,
     image: &Image,
     layers: &[PathBuf],
     control: &mut Control,
     signals: &SignalPipe,
-) -> Result<u8, Error> {
+) -> Result<Outcome, Error> {
     let host = HostStreams::open()?;
     let containers = Path::new(FOLDER).join("containers");
     fs::create_dir_all(&containers).map_err(Error::system("create the folder of the containers"))?;
@@ -40,7 +40,7 @@ pub fn run(
             control.send(&Event::Round { n: round, code })?;
         }
     }
-    Ok(code)
+    Ok(Outcome { code, stdout: host.sent_stdout.get(), stderr: host.sent_stderr.get() })
 }
 
 /// One container from creation to exit code.
@@ -73,7 +73,9 @@ fn run_one(
     }
     container.start()?;
     control.send(&Event::Started { pid: container.pid().as_raw_nonzero().get() })?;
-    forwarder.run(&container, terminal.as_ref(), control, signals)
+    let code = forwarder.run(&container, terminal.as_ref(), control, signals)?;
+    forwarder.count(host);
+    Ok(code)
 }
 
 fn wishes(request: &Request) -> Wishes {
