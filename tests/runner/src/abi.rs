@@ -1,0 +1,194 @@
+//! The ABI cases (`tests/abi`): one program as PID 1, which runs many of them and prints a line for each.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use coffer_harness::{Boot, DEBUG_EXIT_PORT, Ended, Machine};
+
+use crate::machine::Kernel;
+use crate::programs;
+use crate::suite::{Suite, Verdict};
+
+const PACKAGE: &str = "coffer-abi";
+
+/// Cases that Coffer is known to fail, one a line: name, reason.
+const KNOWN: &str = include_str!("../../abi/known-failures.list");
+
+/// Two groups that take about as long as each other, so that two machines share the work.
+const FIRST_HALF: [&str; 5] = ["syscall", "process", "memory", "elf", "tty"];
+
+/// How long all the cases of one machine may take.
+const PATIENCE: Duration = Duration::from_secs(400);
+
+/// The longest list of names that a kernel command line is given.
+const LONGEST_LIST: usize = 1500;
+
+/// Adds every selected case.
+pub fn add(suite: &mut Suite, kernel: &Kernel, cpus: u32) -> anyhow::Result<()> {
+    let program = programs::build(PACKAGE)?;
+    // The program is static: it runs here as well.
+    let output = Command::new(&program).arg("list").output().context("cannot run the ABI program")?;
+    let names: Vec<String> = String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .map(|name| format!("abi/{name}"))
+        .filter(|name| suite.is_selected(name))
+        .collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let folder = Arc::new(tempfile::tempdir().context("cannot make a temporary folder")?);
+    let initramfs = folder.path().join("abi.cpio");
+    programs::initramfs(&program, &initramfs)?;
+    if let Kernel::Linux { overlay, .. } = kernel {
+        append_module(&initramfs, overlay)?;
+    }
+    let known: BTreeMap<&str, &str> = match kernel {
+        Kernel::Coffer(_) => {
+            KNOWN.lines().filter_map(|line| line.split_once(' ')).filter(|(name, _)| *name != "#").collect()
+        }
+        Kernel::Linux { .. } => BTreeMap::new(),
+    };
+    let is_first = |name: &String| FIRST_HALF.contains(&name.split('/').nth(1).unwrap_or_default());
+    let (first, second): (Vec<_>, Vec<_>) = names.into_iter().partition(is_first);
+    for names in [first, second].into_iter().filter(|names| !names.is_empty()) {
+        let (kernel, folder, known) = (kernel.clone(), Arc::clone(&folder), known.clone());
+        suite.add_group(names.clone(), move |report| {
+            let initramfs = folder.path().join("abi.cpio");
+            let ended = run(&kernel, &initramfs, cpus, &names, &mut |name, verdict| {
+                report(name, judged(name, verdict, &known));
+            });
+            drop(folder);
+            // The cases that are missing are reported as such; the console says why.
+            match ended {
+                Ok(console) => console.iter().for_each(|line| println!("  {line}")),
+                Err(error) => println!("  {error:#}"),
+            }
+        });
+    }
+    Ok(())
+}
+
+/// A failure that is known is not one; a known one that passes is to be taken off the list.
+fn judged(name: &str, verdict: Verdict, known: &BTreeMap<&str, &str>) -> Verdict {
+    match (known.get(name.trim_start_matches("abi/")), verdict) {
+        (Some(reason), Verdict::Failed(_)) => Verdict::Skipped((*reason).to_owned()),
+        (Some(_), Verdict::Passed) => {
+            Verdict::Failed("passes, but is in tests/abi/known-failures.list".to_owned())
+        }
+        (_, verdict) => verdict,
+    }
+}
+
+/// Boots the kernel with the cases; gives the end of the console if the machine did not power off by itself.
+fn run(
+    kernel: &Kernel,
+    initramfs: &Path,
+    cpus: u32,
+    names: &[String],
+    report: &mut dyn FnMut(&str, Verdict),
+) -> anyhow::Result<Vec<String>> {
+    let boot = Boot::Direct {
+        kernel: kernel.path().to_owned(),
+        initramfs: Some(initramfs.to_owned()),
+        command_line: format!(
+            "console=ttyS0 quiet panic=-1 mitigations=off coffer.debug_exit={DEBUG_EXIT_PORT:#x} abi={}",
+            filters(names)
+        ),
+    };
+    let mut machine = Machine::new(boot);
+    machine.cpus = cpus;
+    machine.memory_mib = 512;
+    let (sender, lines) = mpsc::channel::<String>();
+    let mut running = machine.start(move |line| {
+        let _ended = sender.send(line.trim_end().to_owned());
+    })?;
+    let reader = |line: &str, report: &mut dyn FnMut(&str, Verdict)| {
+        if let Some((name, verdict)) = verdict(line) {
+            let name = format!("abi/{name}");
+            if names.contains(&name) {
+                report(&name, verdict);
+            }
+        }
+    };
+    let start = std::time::Instant::now();
+    while !running.has_ended() && start.elapsed() < PATIENCE {
+        if let Ok(line) = lines.recv_timeout(Duration::from_millis(100)) {
+            reader(&line, report);
+        }
+    }
+    let ended = running.wait(Some(Duration::ZERO))?;
+    lines.try_iter().for_each(|line| reader(&line, report));
+    let mut console = Vec::new();
+    if ended != Ended::PoweredOff && ended != Ended::DebugExit(0x10) {
+        console = running.console.tail(30);
+        console.push(format!("the machine ended by {ended:?}"));
+    }
+    Ok(console)
+}
+
+/// Reads `ok NAME`, `FAIL NAME: reason` or `skip NAME: reason`.
+fn verdict(line: &str) -> Option<(&str, Verdict)> {
+    let (word, rest) = line.split_once(' ')?;
+    let (name, reason) = rest.split_once(": ").unwrap_or((rest, ""));
+    let verdict = match word {
+        "ok" => Verdict::Passed,
+        "FAIL" => Verdict::Failed(reason.to_owned()),
+        "skip" => Verdict::Skipped(reason.to_owned()),
+        _ => return None,
+    };
+    name.contains('/').then_some((name, verdict))
+}
+
+/// What the program is told to run: the names, or their areas where that would be too long.
+fn filters(names: &[String]) -> String {
+    let names: Vec<&str> = names.iter().map(|name| name.trim_start_matches("abi/")).collect();
+    let list = names.join(",");
+    if list.len() <= LONGEST_LIST {
+        return list;
+    }
+    let mut areas: Vec<&str> = names.iter().filter_map(|name| name.split('/').next()).collect();
+    areas.dedup();
+    areas.join(",")
+}
+
+/// Appends a second archive with Debian's overlayfs, which the program loads.
+fn append_module(initramfs: &Path, module: &PathBuf) -> anyhow::Result<()> {
+    const ALIGNMENT: usize = 512;
+    let bytes = fs::read(module).with_context(|| format!("cannot read {}", module.display()))?;
+    let mut archive = fs::read(initramfs).context("cannot read the initramfs")?;
+    archive.resize(archive.len().next_multiple_of(ALIGNMENT), 0);
+    let size = u32::try_from(bytes.len()).context("overlay.ko is too large")?;
+    let header = cpio::newc::Builder::new("overlay.ko").ino(1).mode(0o100_644).nlink(1);
+    let mut writer = header.write(&mut archive, size);
+    std::io::Write::write_all(&mut writer, &bytes).context("cannot append to the initramfs")?;
+    writer.finish().context("cannot append to the initramfs")?;
+    cpio::newc::trailer(&mut archive).context("cannot append to the initramfs")?;
+    fs::write(initramfs, archive).context("cannot write the initramfs")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Verdict, filters, verdict};
+
+    #[test]
+    fn lines_of_cases_are_told_from_others() {
+        assert_eq!(verdict("ok fs/x"), Some(("fs/x", Verdict::Passed)));
+        let failed = Verdict::Failed("a: b (c.rs:1)".to_owned());
+        assert_eq!(verdict("FAIL fs/x: a: b (c.rs:1)"), Some(("fs/x", failed)));
+        assert_eq!(verdict("ok then"), None);
+        assert_eq!(verdict("[    0.1] ok fs/x"), None);
+    }
+
+    #[test]
+    fn long_lists_become_areas() {
+        assert_eq!(filters(&["abi/fs/a".to_owned()]), "fs/a");
+        let many: Vec<_> = (0..500).map(|index| format!("abi/fs/name{index}")).collect();
+        assert_eq!(filters(&many), "fs");
+    }
+}

@@ -1,0 +1,185 @@
+//! The two kernels, and one container on a machine of its own.
+
+use std::fs;
+use std::io::{self, Cursor, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail, ensure};
+use coffer_harness::control::{Event, Request, Run};
+use coffer_harness::{Artifacts, Boot, Disk, Finished, IMAGE_DISK, Machine, Session, Streams};
+
+/// A kernel that ABI cases run on.
+#[derive(Debug, Clone)]
+pub enum Kernel {
+    /// Ours.
+    Coffer(PathBuf),
+    /// Debian's stock kernel, and its overlayfs, which it has as a module.
+    Linux { kernel: PathBuf, overlay: PathBuf },
+}
+
+impl Kernel {
+    /// The newest of Debian's cloud kernels that are installed.
+    pub fn linux() -> anyhow::Result<Self> {
+        let missing = "Debian's kernel is not installed: it is in the package linux-image-cloud-amd64";
+        let mut kernels = Vec::new();
+        for entry in fs::read_dir("/boot").context(missing)? {
+            let name = entry.context(missing)?.file_name().to_string_lossy().into_owned();
+            let release = name.strip_prefix("vmlinuz-").filter(|release| release.ends_with("-cloud-amd64"));
+            kernels.extend(release.map(str::to_owned));
+        }
+        kernels.sort();
+        let release = kernels.pop().context(missing)?;
+        let overlay = format!("/lib/modules/{release}/kernel/fs/overlayfs/overlay.ko").into();
+        Ok(Self::Linux { kernel: format!("/boot/vmlinuz-{release}").into(), overlay })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Coffer(kernel) | Self::Linux { kernel, .. } => kernel,
+        }
+    }
+}
+
+/// The built image in `folder`.
+pub fn artifacts(folder: &Path) -> anyhow::Result<Artifacts> {
+    let folder = folder.canonicalize().with_context(|| format!("no folder {}", folder.display()))?;
+    Ok(Artifacts::at(folder))
+}
+
+/// How a machine for a container differs from the usual one, and what it is given.
+#[derive(Debug, Clone)]
+pub struct Setting {
+    /// What to run.
+    pub run: Run,
+    /// Its input.
+    pub stdin: Vec<u8>,
+    /// Number of CPUs.
+    pub cpus: u32,
+    /// Memory in MiB.
+    pub memory_mib: u32,
+    /// Whether to boot from the disk under UEFI firmware.
+    pub is_uefi: bool,
+    /// When this has been printed, send this signal.
+    pub signal_at: Option<(&'static str, i32)>,
+    /// How long it may take.
+    pub patience: Duration,
+}
+
+impl Default for Setting {
+    fn default() -> Self {
+        Self {
+            run: Run::default(),
+            stdin: Vec::new(),
+            cpus: 2,
+            memory_mib: 1024,
+            is_uefi: false,
+            signal_at: None,
+            patience: Duration::from_secs(240),
+        }
+    }
+}
+
+/// What a container left.
+#[derive(Debug)]
+pub struct Outcome {
+    /// How it ended.
+    pub finished: Finished,
+    /// What it printed.
+    pub stdout: String,
+    /// What it printed as errors.
+    pub stderr: String,
+    /// The exit statuses of repeated containers.
+    pub rounds: Vec<i32>,
+}
+
+impl Outcome {
+    /// Fails unless the container exited with this status.
+    pub fn expect_exit(&self, code: i32) -> anyhow::Result<()> {
+        match &self.finished {
+            Finished::Exit(actual) if *actual == code => Ok(()),
+            other => bail!(
+                "{other:?} instead of exit {code}; it printed {:?}, {:?}",
+                tail(&self.stdout),
+                tail(&self.stderr)
+            ),
+        }
+    }
+
+    /// Fails unless the container exited with 0 and printed this.
+    pub fn expect_output(&self, text: &str) -> anyhow::Result<()> {
+        self.expect_exit(0)?;
+        ensure!(self.stdout == text, "it printed {:?} instead of {:?}", tail(&self.stdout), tail(text));
+        Ok(())
+    }
+}
+
+/// The end of a text, for messages.
+pub fn tail(text: &str) -> &str {
+    let start = text.len().saturating_sub(400);
+    (start..text.len()).find_map(|start| text.get(start..)).unwrap_or("")
+}
+
+/// Output that can be looked at while it grows.
+#[derive(Debug, Clone, Default)]
+struct Shared(Arc<Mutex<Vec<u8>>>);
+
+impl Shared {
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+    }
+}
+
+impl Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Boots a machine and runs the image in `archive` on it.
+pub fn run(artifacts: &Artifacts, archive: &Path, setting: &Setting) -> anyhow::Result<Outcome> {
+    let boot: Boot =
+        if setting.is_uefi { artifacts.boot_from_disk() } else { artifacts.boot_directly("")? };
+    let mut machine = Machine::new(boot);
+    machine.cpus = setting.cpus;
+    machine.memory_mib = setting.memory_mib;
+    machine.has_ports = true;
+    machine.disks.push(Disk { path: archive.to_owned(), serial: IMAGE_DISK.to_owned() });
+    let running = machine.start(|_| {})?;
+
+    let (stdout, stderr) = (Shared::default(), Shared::default());
+    let streams = Streams {
+        stdin: Box::new(Cursor::new(setting.stdin.clone())),
+        stdout: Box::new(stdout.clone()),
+        stderr: Box::new(stderr.clone()),
+    };
+    let rounds = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&rounds);
+    let session = Session::start(running, setting.run.clone(), streams, move |event| {
+        if let Event::Round { code, .. } = event {
+            seen.lock().unwrap_or_else(PoisonError::into_inner).push(*code);
+        }
+    })?;
+    if let Some((marker, signal)) = setting.signal_at {
+        let (control, output, patience) = (session.control(), stdout.clone(), setting.patience);
+        thread::spawn(move || {
+            let start = Instant::now();
+            while !output.text().contains(marker) && start.elapsed() < patience {
+                thread::sleep(Duration::from_millis(20));
+            }
+            // Where the machine has gone, the test fails by itself.
+            let _gone = control.send(&Request::Signal(signal));
+        });
+    }
+    let finished = session.finish(Some(setting.patience))?;
+    let rounds = rounds.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    Ok(Outcome { finished, stdout: stdout.text(), stderr: stderr.text(), rounds })
+}
