@@ -1,0 +1,26 @@
+//! Virtio 1.2 over PCI: the transport ([`Device`]) and split virtqueues ([`Queue`]), in safe code over ostd's DMA memory.
+//!
+//! The device is the host's, so nothing that it says is believed (D6): what it may write to is never read back to find
+//! our own state, and every index, id and length that it gives is checked against a private copy. A device that breaks the
+//! rules is marked broken and never touched again.
+//! Written here because the virtio-drivers crate programs no MSI-X and negotiates neither ACCESS_PLATFORM nor offloads.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod queue;
+mod transport;
+
+pub use queue::{Buffer, Queue, QueueError};
+pub use transport::{Device, DeviceConfig, Error, Vector};
+
+/// Device ids (virtio 1.2, chapter 5).
+pub mod id {
+    /// Block device.
+    pub const BLOCK: u16 = 2;
+    /// Console.
+    pub const CONSOLE: u16 = 3;
+    /// Entropy source.
+    pub const ENTROPY: u16 = 4;
+}
