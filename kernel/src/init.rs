@@ -2,7 +2,9 @@
 
 /// Brings the kernel up. Runs in the first task.
 pub fn start() {
+    crate::sched::init();
     let cpus = ostd::cpu::start_others();
     let memory_mib = ostd::mm::stats().total * ostd::mm::PAGE_SIZE >> 20;
     log::info!("Coffer: {memory_mib} MiB of memory, {cpus} CPUs");
+    crate::device::virtio::probe();
 }

@@ -3,3 +3,4 @@
 pub mod block;
 pub mod mem;
 pub mod registry;
+pub mod virtio;

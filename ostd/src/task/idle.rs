@@ -40,9 +40,9 @@ fn adopt() {
     task.state.store(state::RUNNING, Ordering::Relaxed);
     task.is_on_cpu.store(true, Ordering::Relaxed);
     task.cpu.store(local::id().as_usize() as u32, Ordering::Relaxed);
-    let task = Arc::into_raw(task) as usize;
-    local::set_idle(task);
-    local::set_current(task);
+    // Two references, neither ever given back for good: what is idle, and what is current.
+    local::set_idle(Arc::into_raw(task.clone()) as usize);
+    local::set_current(Arc::into_raw(task) as usize);
 }
 
 fn idle() -> ! {

@@ -140,7 +140,8 @@ impl VirtioBlk {
         for (index, chunk) in frames.chunks(PAGES_PER_REQUEST).enumerate() {
             let at = sector + (index * PAGES_PER_REQUEST) as u64 * SECTORS_PER_PAGE;
             let left = self.sectors.checked_sub(at).filter(|left| *left > 0).ok_or(BlockError::OutOfRange)?;
-            let bytes = left.saturating_mul(SECTOR_SIZE as u64).min((chunk.len() * PAGE_SIZE) as u64) as usize;
+            let bytes =
+                left.saturating_mul(SECTOR_SIZE as u64).min((chunk.len() * PAGE_SIZE) as u64) as usize;
             let pages = bytes.div_ceil(PAGE_SIZE);
             let (inside, outside) = chunk.split_at(pages);
             let direction = if kind == TYPE_IN { Direction::FromDevice } else { Direction::ToDevice };

@@ -164,7 +164,9 @@ impl Console {
                 let name: String = message[HEADER_LEN..]
                     .iter()
                     .take_while(|byte| **byte != 0)
-                    .map(|byte| if byte.is_ascii_graphic() && *byte != b'/' { char::from(*byte) } else { '_' })
+                    .map(
+                        |byte| if byte.is_ascii_graphic() && *byte != b'/' { char::from(*byte) } else { '_' },
+                    )
                     .collect();
                 port.set_name(name);
                 on_port(&port);

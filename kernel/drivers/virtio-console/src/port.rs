@@ -50,7 +50,10 @@ pub struct Port {
 
 impl fmt::Debug for Port {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Port").field("number", &self.number).field("name", &self.name()).finish_non_exhaustive()
+        f.debug_struct("Port")
+            .field("number", &self.number)
+            .field("name", &self.name())
+            .finish_non_exhaustive()
     }
 }
 
@@ -185,7 +188,8 @@ impl Port {
                 free.push(slot);
                 return if total > 0 { Ok(total) } else { Err(PortError::BadAddress) };
             }
-            let buffer = Buffer { device_address: self.transmit_memory.device_address() + at as u64, len: len as u32 };
+            let buffer =
+                Buffer { device_address: self.transmit_memory.device_address() + at as u64, len: len as u32 };
             let mut transmit = self.transmit.lock_irq();
             if transmit.add(&[buffer], &[], slot).is_err() {
                 return Err(PortError::Device);
@@ -235,7 +239,8 @@ impl Port {
     /// Gives receive buffer `slot` to the device.
     fn offer(&self, slot: u16) {
         let offset = u64::from(slot) * PAGE_SIZE as u64;
-        let buffer = Buffer { device_address: self.receive_memory.device_address() + offset, len: PAGE_SIZE as u32 };
+        let buffer =
+            Buffer { device_address: self.receive_memory.device_address() + offset, len: PAGE_SIZE as u32 };
         // A slot that was free a moment ago fits; a broken queue takes nothing.
         let _ = self.receive.lock_irq().add(&[], &[buffer], slot);
     }

@@ -65,12 +65,19 @@ pub struct Queue<T> {
 
 impl<T> fmt::Debug for Queue<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Queue").field("size", &self.size).field("free", &self.free_len).finish_non_exhaustive()
+        f.debug_struct("Queue")
+            .field("size", &self.size)
+            .field("free", &self.free_len)
+            .finish_non_exhaustive()
     }
 }
 
 impl<T> Queue<T> {
-    pub(crate) fn new(size: u16, bell: (Arc<Mmio>, usize, u16), has_interrupt: bool) -> Result<Self, ostd::Error> {
+    pub(crate) fn new(
+        size: u16,
+        bell: (Arc<Mmio>, usize, u16),
+        has_interrupt: bool,
+    ) -> Result<Self, ostd::Error> {
         let entries = usize::from(size);
         let driver_offset = entries * DESCRIPTOR_LEN;
         let device_offset = (driver_offset + RING + 2 * entries + 2).next_multiple_of(4);
@@ -123,7 +130,10 @@ impl<T> Queue<T> {
             return Err((QueueError::Full, token));
         }
         let head = self.free;
-        let buffers = readable.iter().map(|buffer| (buffer, 0)).chain(writable.iter().map(|buffer| (buffer, FLAG_WRITE)));
+        let buffers = readable
+            .iter()
+            .map(|buffer| (buffer, 0))
+            .chain(writable.iter().map(|buffer| (buffer, FLAG_WRITE)));
         for (index, (buffer, flag)) in buffers.enumerate() {
             let descriptor = self.free;
             self.free = self.next[usize::from(descriptor)];

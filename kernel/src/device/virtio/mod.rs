@@ -51,7 +51,7 @@ fn add_console(function: Function, count: &mut u32) -> Result<(), coffer_virtio:
     console.settle(settle_deadline_ns(), &on_port);
     CONSOLES.lock().push(console.clone());
     let nothing: Arc<()> = Arc::new(());
-    let policy = crate::sched::new_policy();
+    let policy = crate::sched::start_values(false);
     Task::new(move || console.serve(&on_port), nothing, policy)?.start();
     Ok(())
 }

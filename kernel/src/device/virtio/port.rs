@@ -47,7 +47,7 @@ impl PortFile {
         &self,
         file: &OpenFile,
         events: IoEvents,
-        mut attempt: impl FnMut() -> Result<usize, PortError>,
+        mut attempt: impl FnMut() -> core::result::Result<usize, PortError>,
     ) -> Result<usize> {
         let mut step = || match attempt() {
             Err(PortError::WouldBlock) => None,
