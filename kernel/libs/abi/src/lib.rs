@@ -9,6 +9,7 @@ pub mod process;
 pub mod signal;
 pub mod system;
 pub mod time;
+pub mod tty;
 
 /// Asserts the size of each structure when the crate is built.
 #[macro_export]
