@@ -4,6 +4,7 @@ pub mod devtmpfs;
 pub mod fd_table;
 pub mod initramfs;
 pub mod open_file;
+pub mod pipe;
 pub mod pseudo;
 pub mod tmpfs;
 pub mod vfs;

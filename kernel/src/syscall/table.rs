@@ -3,8 +3,8 @@
 //! `full`: every flag and errno that the man page gives. `partial "what is missing"`. `absent "why"`: answers ENOSYS without a log line.
 //! Rows are sorted by number (x86-64).
 
-#[expect(unused_imports, reason = "until the first row lands")]
 use super::args::Handler;
+use super::ipc;
 use crate::context::Context;
 use crate::error::{Errno, Result};
 
@@ -54,7 +54,9 @@ macro_rules! row {
 }
 
 syscalls! {
+    22 pipe ipc::pipe::sys_pipe, full;
     156 _sysctl Errno::ENOSYS, absent "removed in Linux 5.5";
+    293 pipe2 ipc::pipe::sys_pipe2, partial "no notification pipes";
 }
 
 // Sorted and without doubles, checked when the kernel is built.

@@ -1,0 +1,3 @@
+//! Calls that make channels between processes.
+
+pub mod pipe;
