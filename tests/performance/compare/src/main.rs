@@ -1,1 +1,95 @@
-fn main() {}
+//! `cargo xtask bench`: the same program on Coffer and on Debian's stock kernel, in the same QEMU.
+//!
+//! [`instructions`] counts instructions of the benchmarks (`tests/performance/guest`), which is repeatable; [`start`] measures the time
+//! from power-on to the first output of a container; [`table`] puts it all together.
+#![forbid(unsafe_code)]
+
+mod instructions;
+mod kernels;
+mod start;
+mod table;
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Parser;
+use coffer_harness::Artifacts;
+
+use crate::kernels::Kernel;
+use crate::table::Table;
+
+/// Compares Coffer with Debian's stock kernel.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Only these benchmarks.
+    names: Vec<String>,
+    /// The folder with the built image.
+    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../target"))]
+    image: PathBuf,
+    /// Write the table as Markdown to this file as well.
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+    /// Leave out Coffer.
+    #[arg(long)]
+    linux_only: bool,
+    /// Leave out Linux.
+    #[arg(long, conflicts_with = "linux_only")]
+    coffer_only: bool,
+    /// Leave out the time from power-on to the first output.
+    #[arg(long)]
+    no_start: bool,
+    /// How many starts the median is taken of.
+    #[arg(long, default_value_t = 5)]
+    starts: usize,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("coffer-bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let image =
+        arguments.image.canonicalize().with_context(|| format!("no folder {}", arguments.image.display()))?;
+    let artifacts = Artifacts::at(image);
+    let mut kernels = Vec::new();
+    if !arguments.coffer_only {
+        kernels.extend(Kernel::linux()?);
+    }
+    if !arguments.linux_only {
+        kernels.push(Kernel::coffer(&artifacts));
+    }
+
+    let mut table = Table::default();
+    for kernel in &kernels {
+        eprintln!("counting instructions on {}", kernel.column);
+        for result in instructions::measure(kernel, &arguments.names)? {
+            table.set(kernel.column, &result.name, result.value, &result.unit);
+        }
+    }
+    if arguments.names.is_empty() {
+        for kernel in &kernels {
+            let size = fs::metadata(&kernel.shipped)
+                .with_context(|| format!("no {}", kernel.shipped.display()))?
+                .len();
+            table.set(kernel.column, "image_size", Some(size as f64 / f64::from(1 << 20)), "MiB");
+            if !arguments.no_start {
+                eprintln!("starting {} {} times", kernel.column, arguments.starts);
+                let seconds = start::median(kernel, &artifacts, arguments.starts)?;
+                table.set(kernel.column, "first_output", Some(seconds), "s");
+            }
+        }
+    }
+    println!("{}", table.text());
+    if let Some(path) = &arguments.markdown {
+        fs::write(path, table.markdown()).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
+}
