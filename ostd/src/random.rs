@@ -49,7 +49,7 @@ fn rdseed() -> Option<u64> {
     let (word, is_valid): (u64, u8);
     // SAFETY: the caller asked CPUID for the instruction; it touches no memory.
     unsafe {
-        core::arch::asm!("rdseed {}", "setc {}", out(reg) word, out(reg_byte) is_valid, options(nomem, nostack))
+        core::arch::asm!("rdseed {}", "setc {}", out(reg) word, out(reg_byte) is_valid, options(nomem, nostack));
     };
     (is_valid != 0).then_some(word)
 }
@@ -59,7 +59,7 @@ fn rdrand() -> Option<u64> {
     let (word, is_valid): (u64, u8);
     // SAFETY: the caller asked CPUID for the instruction; it touches no memory.
     unsafe {
-        core::arch::asm!("rdrand {}", "setc {}", out(reg) word, out(reg_byte) is_valid, options(nomem, nostack))
+        core::arch::asm!("rdrand {}", "setc {}", out(reg) word, out(reg_byte) is_valid, options(nomem, nostack));
     };
     (is_valid != 0).then_some(word)
 }

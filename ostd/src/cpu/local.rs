@@ -103,14 +103,24 @@ macro_rules! word {
     };
 }
 
-word! { /// The current task's address.
-current set_current CURRENT }
-word! { /// The idle task's address.
-idle set_idle IDLE }
-word! { /// Whose extended state is in the registers.
-fpu_owner set_fpu_owner FPU_OWNER }
-word! { /// Where the TSS keeps rsp0.
-tss_rsp0 set_tss_rsp0 TSS_RSP0 }
+word! {
+    /// The current task's address.
+    current set_current CURRENT
+}
+word! {
+    /// The idle task's address.
+    idle set_idle IDLE
+}
+word! {
+    /// Whose extended state is in the registers.
+    fpu_owner set_fpu_owner FPU_OWNER
+}
+
+/// Notes where the TSS keeps rsp0.
+pub(crate) fn set_tss_rsp0(value: usize) {
+    // SAFETY: GS points at this CPU's slot.
+    unsafe { asm!("mov gs:[{}], {}", const TSS_RSP0, in(reg) value, options(nostack, preserves_flags)) };
+}
 
 /// Which CPU this is.
 pub(crate) fn id() -> CpuId {
@@ -131,7 +141,7 @@ pub(crate) fn preempt_on() -> bool {
     let is_last: u8;
     // SAFETY: as above.
     unsafe {
-        asm!("dec dword ptr gs:[{}]", "setz {}", const PREEMPT_COUNT, out(reg_byte) is_last, options(nostack))
+        asm!("dec dword ptr gs:[{}]", "setz {}", const PREEMPT_COUNT, out(reg_byte) is_last, options(nostack));
     };
     is_last != 0
 }
@@ -141,7 +151,7 @@ pub(crate) fn preempt_count() -> u32 {
     let count: u32;
     // SAFETY: GS points at this CPU's slot.
     unsafe {
-        asm!("mov {:e}, gs:[{}]", out(reg) count, const PREEMPT_COUNT, options(nostack, preserves_flags, readonly))
+        asm!("mov {:e}, gs:[{}]", out(reg) count, const PREEMPT_COUNT, options(nostack, preserves_flags, readonly));
     };
     count
 }
@@ -161,7 +171,7 @@ pub(crate) fn irq_leave() -> bool {
     let is_last: u8;
     // SAFETY: GS points at this CPU's slot.
     unsafe {
-        asm!("dec dword ptr gs:[{}]", "setz {}", const IRQ_DEPTH, out(reg_byte) is_last, options(nostack))
+        asm!("dec dword ptr gs:[{}]", "setz {}", const IRQ_DEPTH, out(reg_byte) is_last, options(nostack));
     };
     is_last != 0
 }
@@ -171,7 +181,7 @@ pub(crate) fn irq_depth() -> u32 {
     let depth: u32;
     // SAFETY: GS points at this CPU's slot.
     unsafe {
-        asm!("mov {:e}, gs:[{}]", out(reg) depth, const IRQ_DEPTH, options(nostack, preserves_flags, readonly))
+        asm!("mov {:e}, gs:[{}]", out(reg) depth, const IRQ_DEPTH, options(nostack, preserves_flags, readonly));
     };
     depth
 }
@@ -181,7 +191,7 @@ pub(crate) fn irq_from_user() -> bool {
     let from_user: u32;
     // SAFETY: GS points at this CPU's slot.
     unsafe {
-        asm!("mov {:e}, gs:[{}]", out(reg) from_user, const FROM_USER, options(nostack, preserves_flags, readonly))
+        asm!("mov {:e}, gs:[{}]", out(reg) from_user, const FROM_USER, options(nostack, preserves_flags, readonly));
     };
     from_user != 0
 }
@@ -191,7 +201,7 @@ pub(crate) fn need_resched() -> bool {
     let need: u32;
     // SAFETY: GS points at this CPU's slot.
     unsafe {
-        asm!("mov {:e}, gs:[{}]", out(reg) need, const NEED_RESCHED, options(nostack, preserves_flags, readonly))
+        asm!("mov {:e}, gs:[{}]", out(reg) need, const NEED_RESCHED, options(nostack, preserves_flags, readonly));
     };
     need != 0
 }

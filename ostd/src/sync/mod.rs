@@ -7,6 +7,6 @@ mod wait_queue;
 
 pub use mutex::{Mutex, MutexGuard};
 pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
-pub use spin::{Lazy, Once};
+pub use spin::{LazyLock as Lazy, Once};
 pub use spin_lock::{SpinLock, SpinLockGuard};
 pub use wait_queue::{WaitQueue, Waiter, Waker};

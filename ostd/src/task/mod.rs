@@ -18,7 +18,7 @@ pub(crate) use idle::{enter_idle, start_first};
 #[cfg(target_os = "none")]
 pub(crate) use preempt::{on_interrupt_exit, on_reschedule_ipi, on_tick};
 #[cfg(target_os = "none")]
-pub(crate) use switch::{current_vm_space, set_current_vm_space};
+pub(crate) use switch::set_current_vm_space;
 
 pub(crate) use park::{park_unless, park_unless_any, unpark};
 pub use preempt::{PreemptGuard, disable_preemption};

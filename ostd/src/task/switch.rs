@@ -126,6 +126,9 @@ fn finish_switch(previous: *const Task) {
 
 /// Pushes what belongs to the callee, leaves the stack pointer in `from`, takes `to` and what lies there. `current` comes out on the other
 /// side, to whoever runs next.
+///
+/// # Safety
+/// Interrupts are off, `from` is the current task's, and `to` is what this function or [`prepare_stack`] left.
 #[unsafe(naked)]
 unsafe extern "sysv64" fn switch_stacks(from: *mut usize, to: usize, current: *const Task) -> *const Task {
     naked_asm!(
@@ -162,6 +165,9 @@ pub(super) fn prepare_stack(stack: &KernelStack) -> usize {
 }
 
 /// Where a new task comes to life: the task that ran before is in `rax`.
+///
+/// # Safety
+/// Only [`switch_stacks`] may come here.
 #[unsafe(naked)]
 unsafe extern "sysv64" fn first_step() {
     naked_asm!("mov rdi, rax", "xor ebp, ebp", "and rsp, -16", "call {run}", "ud2", run = sym run)
@@ -203,12 +209,4 @@ pub(crate) fn set_current_vm_space(space: Option<Arc<VmSpace>>) {
     drop(off);
     // The last reference may go here: with interrupts on, for it can be long.
     drop(old);
-}
-
-/// The current task's address space.
-pub(crate) fn current_vm_space() -> Option<Arc<VmSpace>> {
-    let current = Task::current()?;
-    let _off = irq::disable_local();
-    // SAFETY: interrupts are off, so nobody switches; the field belongs to the current task.
-    unsafe { &*current.context.vm_space.get() }.clone()
 }

@@ -153,7 +153,7 @@ fn send(apic_id: u32, command: u32) {
         core::sync::atomic::fence(Ordering::SeqCst);
         // SAFETY: x2APIC is on. What the receiver does is the business of this module's callers.
         unsafe {
-            Msr::new(MSR_X2APIC + (COMMAND_LOW >> 4)).write(u64::from(apic_id) << 32 | u64::from(command))
+            Msr::new(MSR_X2APIC + (COMMAND_LOW >> 4)).write(u64::from(apic_id) << 32 | u64::from(command));
         };
     } else {
         while read(COMMAND_LOW) & COMMAND_PENDING != 0 {

@@ -11,7 +11,7 @@ pub(crate) fn tsc() -> u64 {
     let (low, high): (u32, u32);
     // SAFETY: LFENCE and RDTSC exist on every x86-64 CPU and touch no memory.
     unsafe {
-        asm!("lfence", "rdtsc", out("eax") low, out("edx") high, options(nomem, nostack, preserves_flags))
+        asm!("lfence", "rdtsc", out("eax") low, out("edx") high, options(nomem, nostack, preserves_flags));
     };
     u64::from(high) << 32 | u64::from(low)
 }

@@ -66,7 +66,7 @@ pub(super) fn init_cpu() {
     }
     // SAFETY: CPUID 0xD lists these components as supported.
     unsafe {
-        asm!("xsetbv", in("ecx") 0, in("eax") features as u32, in("edx") (features >> 32) as u32, options(nostack))
+        asm!("xsetbv", in("ecx") 0, in("eax") features as u32, in("edx") (features >> 32) as u32, options(nostack));
     };
     // With XCR0 set, EBX is the length for what is enabled.
     let len = __cpuid_count(0xd, 0).ebx as usize;

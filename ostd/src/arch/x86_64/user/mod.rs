@@ -57,7 +57,7 @@ fn read_msr(msr: u32) -> u64 {
     let (low, high): (u32, u32);
     // SAFETY: reading EFER has no effect.
     unsafe {
-        asm!("rdmsr", in("ecx") msr, out("eax") low, out("edx") high, options(nostack, preserves_flags, nomem))
+        asm!("rdmsr", in("ecx") msr, out("eax") low, out("edx") high, options(nostack, preserves_flags, nomem));
     };
     u64::from(high) << 32 | u64::from(low)
 }
@@ -138,6 +138,9 @@ pub(crate) unsafe extern "sysv64" fn enter(regs: *mut Regs, by_sysret: bool) -> 
 }
 
 /// Where SYSCALL lands: interrupts off, the user's stack and GS, `rip` in `rcx`, flags in `r11`.
+///
+/// # Safety
+/// Only the instruction may come here.
 #[unsafe(naked)]
 unsafe extern "sysv64" fn syscall_entry() {
     naked_asm!(
@@ -177,6 +180,9 @@ unsafe extern "sysv64" fn syscall_entry() {
 
 /// Where every trap out of ring 3 lands, from the stubs of `trap/entry.S`: interrupts off, the user's GS, and on the stack vector, error
 /// code, rip, cs, rflags, rsp, ss, all below the frame of [`enter`], because the TSS points there.
+///
+/// # Safety
+/// Only the stubs may come here.
 #[unsafe(naked)]
 pub(crate) unsafe extern "sysv64" fn user_trap_return() {
     naked_asm!(
@@ -217,6 +223,9 @@ pub(crate) unsafe extern "sysv64" fn user_trap_return() {
 }
 
 /// The registers that both ways out save alike; `rdi` holds the address of the `Regs`, `rax` is free, GS is the kernel's.
+///
+/// # Safety
+/// Only the two entries above may call it.
 #[unsafe(naked)]
 unsafe extern "sysv64" fn save_rest() {
     naked_asm!(
