@@ -51,6 +51,18 @@ pub trait FileOps: Any + Send + Sync + core::fmt::Debug {
         Err(Errno::ENOTDIR.into())
     }
 
+    /// ftruncate(2); the file is open for writing.
+    fn truncate(&self, file: &OpenFile, size: u64) -> Result<()> {
+        let _ = (file, size);
+        Err(Errno::EINVAL.into())
+    }
+
+    /// fallocate(2) of a regular file that is open for writing.
+    fn allocate(&self, file: &OpenFile, mode: u32, offset: u64, len: u64) -> Result<()> {
+        let _ = (file, mode, offset, len);
+        Err(Errno::ENODEV.into())
+    }
+
     /// fsync(2).
     fn sync(&self, file: &OpenFile) -> Result<()> {
         let _ = file;
@@ -78,6 +90,12 @@ pub trait FileOps: Any + Send + Sync + core::fmt::Debug {
     ) -> Result<isize> {
         let _ = (file, command, argument, context);
         Err(Errno::ENOTTY.into())
+    }
+
+    /// Commands of fcntl(2) that only some files know (F_SETPIPE_SZ, F_ADD_SEALS).
+    fn fcntl(&self, file: &OpenFile, command: u32, argument: usize) -> Result<isize> {
+        let _ = (file, command, argument);
+        Err(Errno::EINVAL.into())
     }
 
     /// The pages that mmap(2) maps.

@@ -22,6 +22,8 @@ const HASHED: u8 = 1;
 const REFERENCED: u8 = 2;
 /// Its name was removed: nothing may be added to it.
 const REMOVED: u8 = 4;
+/// It never had a name and may yet be given one (O_TMPFILE).
+const LINKABLE: u8 = 8;
 
 /// A cached name.
 pub struct Dentry {
@@ -56,10 +58,10 @@ impl Dentry {
         Self::new(Some(inode), None, Arc::from(name))
     }
 
-    /// An unnamed file (O_TMPFILE) below `parent`.
-    pub fn new_unnamed(inode: Arc<dyn Inode>, parent: &Arc<Self>, name: &[u8]) -> Arc<Self> {
+    /// An unnamed file (O_TMPFILE) below `parent`; with `is_linkable` linkat(2) may name it later.
+    pub fn new_unnamed(inode: Arc<dyn Inode>, parent: &Arc<Self>, name: &[u8], is_linkable: bool) -> Arc<Self> {
         let dentry = Self::new(Some(inode), Some(parent.clone()), Arc::from(name));
-        dentry.state.fetch_or(REMOVED, Ordering::Relaxed);
+        dentry.state.fetch_or(if is_linkable { REMOVED | LINKABLE } else { REMOVED }, Ordering::Relaxed);
         dentry
     }
 
@@ -107,6 +109,12 @@ impl Dentry {
     /// Whether its name was removed.
     pub fn is_removed(&self) -> bool {
         self.state.load(Ordering::Acquire) & REMOVED != 0
+    }
+
+    /// Whether linkat(2) may give it a name: it has one, or it is an unnamed file for which that was not ruled out.
+    pub fn is_linkable(&self) -> bool {
+        let state = self.state.load(Ordering::Acquire);
+        state & REMOVED == 0 || state & LINKABLE != 0
     }
 
     /// The parent; `None` for a root.

@@ -107,6 +107,16 @@ impl FileOps for InodeFile {
         Ok(())
     }
 
+    fn truncate(&self, file: &OpenFile, size: u64) -> Result<()> {
+        super::attributes::set_size(file.path(), size)
+    }
+
+    fn allocate(&self, file: &OpenFile, mode: u32, offset: u64, len: u64) -> Result<()> {
+        let inode = file.inode()?;
+        drop_privileges(inode)?;
+        inode.allocate(mode, offset, len)
+    }
+
     fn sync(&self, file: &OpenFile) -> Result<()> {
         file.inode()?.sync()
     }

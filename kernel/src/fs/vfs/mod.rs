@@ -2,6 +2,7 @@
 //!
 //! Start reading at [`lookup`] (strings to places) and [`open`]; [`dentry`] is the cache, [`edit`] changes directories.
 
+pub mod attributes;
 pub mod dentry;
 pub mod dentry_cache;
 pub mod edit;
@@ -12,6 +13,8 @@ pub mod inode_file;
 pub mod lookup;
 pub mod mount;
 pub mod mount_ns;
+pub mod mount_tree;
+pub mod names;
 pub mod open;
 pub mod permission;
 pub mod place;

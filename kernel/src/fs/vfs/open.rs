@@ -11,7 +11,7 @@ use super::place::Path;
 use crate::device::registry;
 use crate::error::{Errno, Result};
 use crate::fs::open_file::flags::{
-    O_ACCMODE, O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_NOATIME, O_NOCTTY, O_NOFOLLOW, O_PATH,
+    O_ACCMODE, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_NOATIME, O_NOCTTY, O_NOFOLLOW, O_PATH,
     O_RDONLY, O_RDWR, O_TMPFILE, O_TRUNC, O_WRONLY,
 };
 use crate::fs::open_file::{FileOps, OpenFile};
@@ -198,7 +198,7 @@ fn open_unnamed(
     let (permissions, owner) = new_attributes(&inode.access(), &start.credentials, how.permissions, false);
     let new = inode.create_unnamed(permissions, owner)?;
     let name = alloc::format!("#{}", new.metadata().ino);
-    let dentry = Dentry::new_unnamed(new, &parent.dentry, name.as_bytes());
+    let dentry = Dentry::new_unnamed(new, &parent.dentry, name.as_bytes(), how.flags & O_EXCL == 0);
     open_found(Path { mount: parent.mount, dentry }, how.flags & !O_DIRECTORY, &start.credentials, true)
 }
 
@@ -255,7 +255,6 @@ fn make_file(path: Path, access: &Access, flags: u32) -> Result<Arc<OpenFile>> {
             _ => inode_file::inode_file(),
         },
     };
-    let _ = O_APPEND;
     let is_writer = flags & O_ACCMODE != O_RDONLY && access.file_type == FileType::Regular;
     Ok(if is_writer { OpenFile::new_writer(path, ops, kept) } else { OpenFile::new(path, ops, kept) })
 }

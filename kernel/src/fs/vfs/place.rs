@@ -159,6 +159,17 @@ impl FsPlace {
         drop(old);
     }
 
+    /// Root and working directory move from `old` to `new` if they are there (pivot_root).
+    pub fn move_along(&self, old: &Path, new: &Path) {
+        let (root, cwd) = self.both();
+        if root.is_same(old) {
+            self.set_root(new.clone());
+        }
+        if cwd.is_same(old) {
+            self.set_cwd(new.clone());
+        }
+    }
+
     /// umask(2).
     pub fn umask(&self) -> u32 {
         self.umask.load(Ordering::Relaxed)

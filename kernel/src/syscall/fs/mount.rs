@@ -1,0 +1,145 @@
+//! mount(2), umount2(2), pivot_root(2).
+
+use super::{AT_FDCWD, PathName};
+use crate::context::Context;
+use crate::error::{Errno, Result};
+use crate::fs::vfs::lookup::{self, LookupFlags, LookupStart};
+use crate::fs::vfs::mount::{MountFlags, Propagation};
+use crate::fs::vfs::mount_tree;
+use crate::fs::vfs::place::Path;
+use crate::process::credentials::Capability;
+use crate::syscall::{UserCStr, UserPtr};
+use alloc::vec::Vec;
+
+const MS_REMOUNT: u64 = 32;
+const MS_NOATIME: u64 = 1024;
+const MS_BIND: u64 = 4096;
+const MS_MOVE: u64 = 8192;
+const MS_REC: u64 = 16384;
+const MS_STRICTATIME: u64 = 1 << 24;
+const MS_MAGIC: u64 = 0xc0ed_0000;
+const MS_MAGIC_MASK: u64 = 0xffff_0000;
+
+const MNT_DETACH: u32 = 2;
+const UMOUNT_NOFOLLOW: u32 = 8;
+/// MNT_FORCE, MNT_DETACH, MNT_EXPIRE, UMOUNT_NOFOLLOW.
+const UMOUNT_KNOWN: u32 = 15;
+const MNT_EXPIRE: u32 = 4;
+
+/// The longest option string: a page, as on Linux.
+const OPTIONS_MAX: usize = 4096;
+
+/// mount(2).
+pub fn sys_mount(
+    source: UserCStr,
+    target: UserCStr,
+    driver: UserCStr,
+    flags: u64,
+    options: UserPtr<u8>,
+    context: &mut Context<'_>,
+) -> Result<()> {
+    let driver = optional(driver)?;
+    let source = optional(source)?;
+    let options = read_options(options)?;
+    let flags = if flags & MS_MAGIC_MASK == MS_MAGIC { flags & !MS_MAGIC_MASK } else { flags };
+    let start = LookupStart::of(context.process);
+    let target = PathName::read(target)?;
+    let target = lookup::lookup(&start, &target, LookupFlags::FOLLOW)?;
+    check_privilege(context)?;
+
+    if flags & MS_REMOUNT != 0 {
+        let mut new = mount_flags(flags);
+        if flags & (MS_NOATIME | MS_STRICTATIME | u64::from((MountFlags::NO_DIRATIME | MountFlags::RELATIME).bits())) == 0 {
+            // Without a word on access times, a remount keeps what there is.
+            let kept = MountFlags::NO_ATIME | MountFlags::NO_DIRATIME | MountFlags::RELATIME;
+            new = (new - kept) | (target.mount.flags() & kept);
+        }
+        return mount_tree::remount(&start, &target, new, &options, flags & MS_BIND != 0);
+    }
+    if flags & MS_BIND != 0 {
+        let source = existing(&start, source.as_deref())?;
+        return mount_tree::bind(&source, target, flags & MS_REC != 0);
+    }
+    if let Some(propagation) = propagation(flags)? {
+        return mount_tree::set_propagation(&target, propagation, flags & MS_REC != 0);
+    }
+    if flags & MS_MOVE != 0 {
+        let source = existing(&start, source.as_deref())?;
+        return mount_tree::move_mount(&source, target);
+    }
+    let driver = driver.ok_or(Errno::EINVAL)?;
+    let source = source.as_deref().unwrap_or(b"none");
+    mount_tree::mount_new(&start, target, &driver, source, mount_flags(flags), &options)
+}
+
+/// umount2(2).
+pub fn sys_umount2(target: UserCStr, flags: u32, context: &mut Context<'_>) -> Result<()> {
+    if flags & !UMOUNT_KNOWN != 0 || (flags & MNT_EXPIRE != 0 && flags & !(MNT_EXPIRE | UMOUNT_NOFOLLOW) != 0) {
+        return Err(Errno::EINVAL.into());
+    }
+    check_privilege(context)?;
+    let name = PathName::read(target)?;
+    let follow = if flags & UMOUNT_NOFOLLOW != 0 { LookupFlags::empty() } else { LookupFlags::FOLLOW };
+    let target = {
+        let start = LookupStart::at(context.process, AT_FDCWD, &name)?;
+        lookup::lookup(&start, &name, follow)?
+    };
+    mount_tree::unmount(target, flags & MNT_DETACH != 0)
+}
+
+/// pivot_root(2).
+pub fn sys_pivot_root(new_root: UserCStr, put_old: UserCStr, context: &mut Context<'_>) -> Result<()> {
+    check_privilege(context)?;
+    let start = LookupStart::of(context.process);
+    let new_root = existing_directory(&start, new_root)?;
+    let put_old = existing_directory(&start, put_old)?;
+    mount_tree::pivot_root(&start.root, &new_root, &put_old)?;
+    context.process.place().move_along(&start.root, &new_root);
+    Ok(())
+}
+
+fn check_privilege(context: &Context<'_>) -> Result<()> {
+    if context.process.credentials().has(Capability::SysAdmin) { Ok(()) } else { Err(Errno::EPERM.into()) }
+}
+
+fn existing(start: &LookupStart, path: Option<&[u8]>) -> Result<Path> {
+    let path = path.filter(|path| !path.is_empty()).ok_or(Errno::EINVAL)?;
+    lookup::lookup(start, path, LookupFlags::FOLLOW)
+}
+
+fn existing_directory(start: &LookupStart, path: UserCStr) -> Result<Path> {
+    lookup::lookup(start, &PathName::read(path)?, LookupFlags::FOLLOW | LookupFlags::DIRECTORY)
+}
+
+fn mount_flags(flags: u64) -> MountFlags {
+    let mut own = MountFlags::from_bits_truncate(flags as u32);
+    // relatime is what mounts have unless they say otherwise.
+    if flags & (MS_NOATIME | MS_STRICTATIME) == 0 {
+        own |= MountFlags::RELATIME;
+    }
+    own
+}
+
+fn propagation(flags: u64) -> Result<Option<Propagation>> {
+    let all = [Propagation::Shared, Propagation::Private, Propagation::Slave, Propagation::Unbindable];
+    let mut named = all.into_iter().filter(|kind| flags & *kind as u64 != 0);
+    match (named.next(), named.next()) {
+        (kind, None) => Ok(kind),
+        _ => Err(Errno::EINVAL.into()),
+    }
+}
+
+fn optional(text: UserCStr) -> Result<Option<Vec<u8>>> {
+    if text.address() == 0 { Ok(None) } else { text.read_path().map(Some) }
+}
+
+/// The option string: up to a page, or as much of one as can be read.
+fn read_options(options: UserPtr<u8>) -> Result<Vec<u8>> {
+    if options.is_null() {
+        return Ok(Vec::new());
+    }
+    match UserCStr::new(options.address()).read(OPTIONS_MAX)? {
+        Some(text) => Ok(text),
+        None => Err(Errno::EINVAL.into()),
+    }
+}
