@@ -4,7 +4,7 @@
 //! Rows are sorted by number (x86-64).
 
 use super::args::Handler;
-use super::ipc;
+use super::{fs, ipc};
 use crate::context::Context;
 use crate::error::{Errno, Result};
 
@@ -54,9 +54,104 @@ macro_rules! row {
 }
 
 syscalls! {
+    0 read fs::read_write::sys_read, full;
+    1 write fs::read_write::sys_write, full;
+    2 open fs::open::sys_open, full;
+    3 close fs::close::sys_close, full;
+    4 stat fs::stat::sys_stat, full;
+    5 fstat fs::stat::sys_fstat, full;
+    6 lstat fs::stat::sys_lstat, full;
+    8 lseek fs::seek::sys_lseek, full;
+    16 ioctl fs::ioctl::sys_ioctl, full;
+    17 pread64 fs::read_write::sys_pread64, full;
+    18 pwrite64 fs::read_write::sys_pwrite64, full;
+    19 readv fs::vectored::sys_readv, full;
+    20 writev fs::vectored::sys_writev, full;
+    21 access fs::access::sys_access, full;
     22 pipe ipc::pipe::sys_pipe, full;
+    32 dup fs::dup::sys_dup, full;
+    33 dup2 fs::dup::sys_dup2, full;
+    40 sendfile fs::copy::sys_sendfile, full;
+    72 fcntl fs::fcntl::sys_fcntl, partial "no leases, no F_SETOWN and F_SETSIG, no F_NOTIFY";
+    73 flock fs::flock::sys_flock, full;
+    74 fsync fs::sync::sys_fsync, full;
+    75 fdatasync fs::sync::sys_fdatasync, full;
+    76 truncate fs::truncate::sys_truncate, full;
+    77 ftruncate fs::truncate::sys_ftruncate, full;
+    78 getdents fs::getdents::sys_getdents, full;
+    79 getcwd fs::cwd::sys_getcwd, full;
+    80 chdir fs::cwd::sys_chdir, full;
+    81 fchdir fs::cwd::sys_fchdir, full;
+    82 rename fs::rename::sys_rename, full;
+    83 mkdir fs::make::sys_mkdir, full;
+    84 rmdir fs::remove::sys_rmdir, full;
+    85 creat fs::open::sys_creat, full;
+    86 link fs::link::sys_link, full;
+    87 unlink fs::remove::sys_unlink, full;
+    88 symlink fs::make::sys_symlink, full;
+    89 readlink fs::readlink::sys_readlink, full;
+    90 chmod fs::chmod::sys_chmod, full;
+    91 fchmod fs::chmod::sys_fchmod, full;
+    92 chown fs::chown::sys_chown, full;
+    93 fchown fs::chown::sys_fchown, full;
+    94 lchown fs::chown::sys_lchown, full;
+    95 umask fs::cwd::sys_umask, full;
+    132 utime fs::utimes::sys_utime, full;
+    133 mknod fs::make::sys_mknod, full;
+    137 statfs fs::statfs::sys_statfs, full;
+    138 fstatfs fs::statfs::sys_fstatfs, full;
+    155 pivot_root fs::mount::sys_pivot_root, full;
     156 _sysctl Errno::ENOSYS, absent "removed in Linux 5.5";
+    161 chroot fs::cwd::sys_chroot, full;
+    162 sync fs::sync::sys_sync, full;
+    165 mount fs::mount::sys_mount, partial "propagation types are kept but have no effect";
+    166 umount2 fs::mount::sys_umount2, partial "MNT_EXPIRE does not wait for a second call";
+    187 readahead fs::fadvise::sys_readahead, full;
+    188 setxattr fs::xattr::sys_setxattr, full;
+    189 lsetxattr fs::xattr::sys_lsetxattr, full;
+    190 fsetxattr fs::xattr::sys_fsetxattr, full;
+    191 getxattr fs::xattr::sys_getxattr, full;
+    192 lgetxattr fs::xattr::sys_lgetxattr, full;
+    193 fgetxattr fs::xattr::sys_fgetxattr, full;
+    194 listxattr fs::xattr::sys_listxattr, full;
+    195 llistxattr fs::xattr::sys_llistxattr, full;
+    196 flistxattr fs::xattr::sys_flistxattr, full;
+    197 removexattr fs::xattr::sys_removexattr, full;
+    198 lremovexattr fs::xattr::sys_lremovexattr, full;
+    199 fremovexattr fs::xattr::sys_fremovexattr, full;
+    217 getdents64 fs::getdents::sys_getdents64, full;
+    221 fadvise64 fs::fadvise::sys_fadvise64, full;
+    235 utimes fs::utimes::sys_utimes, full;
+    257 openat fs::open::sys_openat, full;
+    258 mkdirat fs::make::sys_mkdirat, full;
+    259 mknodat fs::make::sys_mknodat, full;
+    260 fchownat fs::chown::sys_fchownat, full;
+    261 futimesat fs::utimes::sys_futimesat, full;
+    262 newfstatat fs::stat::sys_newfstatat, full;
+    263 unlinkat fs::remove::sys_unlinkat, full;
+    264 renameat fs::rename::sys_renameat, full;
+    265 linkat fs::link::sys_linkat, full;
+    266 symlinkat fs::make::sys_symlinkat, full;
+    267 readlinkat fs::readlink::sys_readlinkat, full;
+    268 fchmodat fs::chmod::sys_fchmodat, full;
+    269 faccessat fs::access::sys_faccessat, full;
+    277 sync_file_range fs::sync::sys_sync_file_range, full;
+    280 utimensat fs::utimes::sys_utimensat, full;
+    285 fallocate fs::fallocate::sys_fallocate, partial "no collapsing, inserting and unsharing of ranges";
+    292 dup3 fs::dup::sys_dup3, full;
     293 pipe2 ipc::pipe::sys_pipe2, partial "no notification pipes";
+    295 preadv fs::vectored::sys_preadv, full;
+    296 pwritev fs::vectored::sys_pwritev, full;
+    306 syncfs fs::sync::sys_syncfs, full;
+    316 renameat2 fs::rename::sys_renameat2, partial "no RENAME_WHITEOUT";
+    326 copy_file_range fs::copy::sys_copy_file_range, full;
+    327 preadv2 fs::vectored::sys_preadv2, partial "RWF_NOWAIT may wait";
+    328 pwritev2 fs::vectored::sys_pwritev2, partial "RWF_NOWAIT may wait";
+    332 statx fs::stat::sys_statx, partial "no birth times";
+    436 close_range fs::close::sys_close_range, partial "no CLOSE_RANGE_UNSHARE";
+    437 openat2 fs::open::sys_openat2, partial "RESOLVE_CACHED answers EAGAIN";
+    439 faccessat2 fs::access::sys_faccessat2, full;
+    452 fchmodat2 fs::chmod::sys_fchmodat2, full;
 }
 
 // Sorted and without doubles, checked when the kernel is built.
