@@ -7,5 +7,6 @@ pub fn start() {
     let memory_mib = ostd::mm::stats().total * ostd::mm::PAGE_SIZE >> 20;
     log::info!("Coffer: {memory_mib} MiB of memory, {cpus} CPUs");
     crate::fs::pipe::register();
+    crate::device::tty::register();
     crate::device::virtio::probe();
 }

@@ -166,7 +166,8 @@ impl FileOps for Kmsg {
         let len = reader.read(&mut bytes)?;
         let text = alloc::string::String::from_utf8_lossy(&bytes[..len]);
         // A priority `<n>` may come first.
-        let text = text.strip_prefix('<').and_then(|rest| rest.split_once('>')).map_or(&*text, |(_, rest)| rest);
+        let text =
+            text.strip_prefix('<').and_then(|rest| rest.split_once('>')).map_or(&*text, |(_, rest)| rest);
         log::info!("{}", text.trim_end());
         Ok(len)
     }

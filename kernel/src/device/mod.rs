@@ -3,4 +3,5 @@
 pub mod block;
 pub mod mem;
 pub mod registry;
+pub mod tty;
 pub mod virtio;

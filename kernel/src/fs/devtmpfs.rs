@@ -61,7 +61,8 @@ fn directory_of(node: &Node) -> Result<(Arc<Dentry>, &[u8])> {
     let mut directory = INSTANCE.root().clone();
     let (parents, name) = node.name.rsplit_once('/').unwrap_or(("", &node.name));
     for part in parents.split('/').filter(|part| !part.is_empty()) {
-        let made = edit::create(&directory, part.as_bytes(), NewInode::Directory, 0o755, (0, 0), edit::unchecked);
+        let made =
+            edit::create(&directory, part.as_bytes(), NewInode::Directory, 0o755, (0, 0), edit::unchecked);
         directory = match made {
             Err(error) if error.errno() == Errno::EEXIST => directory.child(part.as_bytes())?,
             made => made?,

@@ -31,7 +31,8 @@ static QUEUES: Once<Queues> = Once::new();
 
 /// Puts the policy in force. Part of boot; before it only the first task runs.
 pub fn init() {
-    let queues = QUEUES.call_once(|| Queues { queues: PerCpu::new(|_| CpuQueue::default()), idle: AtomicU64::new(0) });
+    let queues =
+        QUEUES.call_once(|| Queues { queues: PerCpu::new(|_| CpuQueue::default()), idle: AtomicU64::new(0) });
     ostd::task::set_scheduler(queues);
     load::start();
 }

@@ -3,9 +3,7 @@
 use super::directory::{Entries, FIRST_POSITION};
 use super::{Tmpfs, parent_links};
 use crate::error::{Errno, Result};
-use crate::fs::vfs::inode::{
-    Access, Attributes, DirEntry, FileType, Inode, Metadata, NewInode, Timestamp,
-};
+use crate::fs::vfs::inode::{Access, Attributes, DirEntry, FileType, Inode, Metadata, NewInode, Timestamp};
 use crate::fs::vfs::xattr::XattrMap;
 use crate::mm::page_cache::PageCache;
 use alloc::boxed::Box;
@@ -67,7 +65,12 @@ enum Body {
 
 impl TmpfsInode {
     /// A directory; without a parent its own (a root).
-    pub fn new_directory(fs: &Arc<Tmpfs>, permissions: u32, owner: (u32, u32), parent: Option<u64>) -> Arc<Self> {
+    pub fn new_directory(
+        fs: &Arc<Tmpfs>,
+        permissions: u32,
+        owner: (u32, u32),
+        parent: Option<u64>,
+    ) -> Arc<Self> {
         let body = Body::Directory { entries: SpinLock::new(Entries::new()), parent: AtomicU64::new(0) };
         let new = Self::new(fs, FileType::Directory, permissions, owner, 2, body);
         if let Body::Directory { parent: own, .. } = &new.body {
@@ -92,7 +95,8 @@ impl TmpfsInode {
     ) -> Arc<Self> {
         fs.inodes_used.fetch_add(1, Ordering::Relaxed);
         let now = Timestamp::now();
-        let attributes = OwnAttributes { permissions, uid, gid, links, accessed: now, modified: now, changed: now };
+        let attributes =
+            OwnAttributes { permissions, uid, gid, links, accessed: now, modified: now, changed: now };
         Arc::new(Self {
             fs: fs.clone(),
             ino: fs.next_inode.fetch_add(1, Ordering::Relaxed),
@@ -171,7 +175,13 @@ impl TmpfsInode {
     }
 
     /// Shortens a write to what the instance's limit leaves; ENOSPC if that is nothing.
-    fn limit_to_free_pages(&self, cache: &PageCache, _counted: usize, offset: u64, reader: &mut VmReader<'_>) -> Result<()> {
+    fn limit_to_free_pages(
+        &self,
+        cache: &PageCache,
+        _counted: usize,
+        offset: u64,
+        reader: &mut VmReader<'_>,
+    ) -> Result<()> {
         let first = (offset / PAGE_SIZE as u64) as usize;
         let last = ((offset + reader.remaining() as u64 - 1) / PAGE_SIZE as u64) as usize;
         let mut free = self.fs.free_pages();
@@ -251,7 +261,9 @@ impl Inode for TmpfsInode {
     fn metadata(&self) -> Metadata {
         let attributes = *self.attributes.lock();
         let (size, blocks, rdev) = match &self.body {
-            Body::Regular { cache, .. } => (cache.size(), (cache.resident_pages() * (PAGE_SIZE / 512)) as u64, 0),
+            Body::Regular { cache, .. } => {
+                (cache.size(), (cache.resident_pages() * (PAGE_SIZE / 512)) as u64, 0)
+            }
             Body::Directory { entries, .. } => (entries.lock().len() as u64 * ENTRY_SIZE, 0, 0),
             Body::Symlink(target) => (target.len() as u64, 0, 0),
             Body::Node(device) => (0, 0, *device),
@@ -373,7 +385,13 @@ impl Inode for TmpfsInode {
         Ok(())
     }
 
-    fn rename(&self, name: &[u8], new_parent: &Arc<dyn Inode>, new_name: &[u8], exchange: bool) -> Result<()> {
+    fn rename(
+        &self,
+        name: &[u8],
+        new_parent: &Arc<dyn Inode>,
+        new_name: &[u8],
+        exchange: bool,
+    ) -> Result<()> {
         let new_parent = Self::as_own(new_parent)?;
         let moving = self.entries()?.lock().get(name).ok_or(Errno::ENOENT)?.clone();
         let target = new_parent.entries()?.lock().get(new_name).cloned();
@@ -451,7 +469,9 @@ impl Inode for TmpfsInode {
         }
         let page = (from / PAGE_SIZE as u64) as usize;
         match cache.next_with(page, !hole) {
-            Some(found) if (found as u64 * PAGE_SIZE as u64) < size => Ok(from.max(found as u64 * PAGE_SIZE as u64)),
+            Some(found) if (found as u64 * PAGE_SIZE as u64) < size => {
+                Ok(from.max(found as u64 * PAGE_SIZE as u64))
+            }
             _ if hole => Ok(size),
             _ => Err(Errno::ENXIO.into()),
         }

@@ -66,7 +66,13 @@ pub fn new_unnamed_file(permissions: u32, owner: (u32, u32)) -> Arc<dyn Inode> {
     TmpfsInode::new_regular(&HIDDEN, permissions, owner, 0)
 }
 
-fn build(driver: &'static str, magic: u32, source: &[u8], options: &Options, is_limited: bool) -> Arc<SuperBlock> {
+fn build(
+    driver: &'static str,
+    magic: u32,
+    source: &[u8],
+    options: &Options,
+    is_limited: bool,
+) -> Arc<SuperBlock> {
     let fs = Tmpfs::new(options);
     let root = TmpfsInode::new_directory(&fs, options.permissions, (options.uid, options.gid), None);
     let device = fs.device;

@@ -43,14 +43,20 @@ pub fn change_mode(path: &Path, permissions: u32, credentials: &Credentials) -> 
 ///
 /// # Errors
 /// EROFS, EPERM.
-pub fn change_owner(path: &Path, uid: Option<u32>, gid: Option<u32>, credentials: &Credentials) -> Result<()> {
+pub fn change_owner(
+    path: &Path,
+    uid: Option<u32>,
+    gid: Option<u32>,
+    credentials: &Credentials,
+) -> Result<()> {
     path.mount.check_writable()?;
     let inode = path.inode()?;
     let access = inode.access();
     let may_all = credentials.has(Capability::Chown);
     let is_owner = credentials.fsuid() == access.uid;
     let may_uid = uid.is_none_or(|uid| may_all || (is_owner && uid == access.uid));
-    let may_gid = gid.is_none_or(|gid| may_all || (is_owner && (credentials.in_group(gid) || gid == access.gid)));
+    let may_gid =
+        gid.is_none_or(|gid| may_all || (is_owner && (credentials.in_group(gid) || gid == access.gid)));
     if !may_uid || !may_gid {
         return Err(Errno::EPERM.into());
     }
@@ -71,7 +77,12 @@ pub fn change_owner(path: &Path, uid: Option<u32>, gid: Option<u32>, credentials
 ///
 /// # Errors
 /// EROFS, EACCES, EPERM.
-pub fn change_times(path: &Path, accessed: NewTime, modified: NewTime, credentials: &Credentials) -> Result<()> {
+pub fn change_times(
+    path: &Path,
+    accessed: NewTime,
+    modified: NewTime,
+    credentials: &Credentials,
+) -> Result<()> {
     if accessed == NewTime::Keep && modified == NewTime::Keep {
         return Ok(());
     }

@@ -59,7 +59,12 @@ impl Dentry {
     }
 
     /// An unnamed file (O_TMPFILE) below `parent`; with `is_linkable` linkat(2) may name it later.
-    pub fn new_unnamed(inode: Arc<dyn Inode>, parent: &Arc<Self>, name: &[u8], is_linkable: bool) -> Arc<Self> {
+    pub fn new_unnamed(
+        inode: Arc<dyn Inode>,
+        parent: &Arc<Self>,
+        name: &[u8],
+        is_linkable: bool,
+    ) -> Arc<Self> {
         let dentry = Self::new(Some(inode), Some(parent.clone()), Arc::from(name));
         dentry.state.fetch_or(if is_linkable { REMOVED | LINKABLE } else { REMOVED }, Ordering::Relaxed);
         dentry

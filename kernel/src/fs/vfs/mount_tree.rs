@@ -61,7 +61,13 @@ pub fn bind(source: &Path, target: Path, is_recursive: bool) -> Result<()> {
 ///
 /// # Errors
 /// EINVAL if it is no mount's root, EBUSY with files open for writing, the driver's.
-pub fn remount(start: &LookupStart, target: &Path, flags: MountFlags, options: &[u8], is_bind: bool) -> Result<()> {
+pub fn remount(
+    start: &LookupStart,
+    target: &Path,
+    flags: MountFlags,
+    options: &[u8],
+    is_bind: bool,
+) -> Result<()> {
     if !target.is_mount_root() {
         return Err(Errno::EINVAL.into());
     }
@@ -160,7 +166,10 @@ pub fn pivot_root(root: &Path, new_root: &Path, put_old: &Path) -> Result<()> {
             return Err(Errno::EINVAL.into());
         }
     }
-    if new_root.is_same(root) || Arc::ptr_eq(&new_root.mount, &root.mount) || Arc::ptr_eq(&put_old.mount, &root.mount) {
+    if new_root.is_same(root)
+        || Arc::ptr_eq(&new_root.mount, &root.mount)
+        || Arc::ptr_eq(&put_old.mount, &root.mount)
+    {
         return Err(Errno::EBUSY.into());
     }
     if !root.is_mount_root() || !new_root.is_mount_root() || new_root.mount.place().is_none() {

@@ -27,7 +27,8 @@ pub fn make(start: &LookupStart, path: &[u8], what: NewInode<'_>, permissions: u
     }
     let is_directory = matches!(what, NewInode::Directory);
     let (parent, name) = place_for_new(start, path, is_directory)?;
-    let (permissions, owner) = new_attributes(&parent.inode()?.access(), credentials, permissions, is_directory);
+    let (permissions, owner) =
+        new_attributes(&parent.inode()?.access(), credentials, permissions, is_directory);
     let dentry = edit::create(&parent.dentry, name, what, permissions, owner, |directory| {
         may_add(directory, credentials)
     })?;
@@ -160,7 +161,12 @@ fn place_for_new<'p>(start: &LookupStart, path: &'p [u8], is_directory: bool) ->
 }
 
 /// EEXIST comes before EROFS and EACCES, as Linux has it; a trailing slash is for directories only.
-fn new_name<'p>(parent: &Path, last: Last<'p>, is_directory: bool, credentials: &Credentials) -> Result<&'p [u8]> {
+fn new_name<'p>(
+    parent: &Path,
+    last: Last<'p>,
+    is_directory: bool,
+    credentials: &Credentials,
+) -> Result<&'p [u8]> {
     let LastKind::Name(name) = last.kind else { return Err(Errno::EEXIST.into()) };
     check_name(parent, name, credentials)?;
     if parent.dentry.child(name)?.is_positive() {

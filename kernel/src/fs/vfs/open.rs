@@ -11,8 +11,8 @@ use super::place::Path;
 use crate::device::registry;
 use crate::error::{Errno, Result};
 use crate::fs::open_file::flags::{
-    O_ACCMODE, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_NOATIME, O_NOCTTY, O_NOFOLLOW, O_PATH,
-    O_RDONLY, O_RDWR, O_TMPFILE, O_TRUNC, O_WRONLY,
+    O_ACCMODE, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_NOATIME, O_NOCTTY, O_NOFOLLOW, O_PATH, O_RDONLY,
+    O_RDWR, O_TMPFILE, O_TRUNC, O_WRONLY,
 };
 use crate::fs::open_file::{FileOps, OpenFile};
 use crate::process::credentials::{Capability, Credentials};

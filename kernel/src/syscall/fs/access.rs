@@ -36,11 +36,15 @@ pub fn sys_faccessat2(
 }
 
 fn check(dirfd: Fd, path: UserCStr, mode: u32, flags: u32, context: &Context<'_>) -> Result<()> {
-    if mode & !(READ | WRITE | EXECUTE) != 0 || flags & !(AT_EACCESS | super::AT_SYMLINK_NOFOLLOW | super::AT_EMPTY_PATH) != 0 {
+    if mode & !(READ | WRITE | EXECUTE) != 0
+        || flags & !(AT_EACCESS | super::AT_SYMLINK_NOFOLLOW | super::AT_EMPTY_PATH) != 0
+    {
         return Err(Errno::EINVAL.into());
     }
     let credentials = context.process.credentials();
-    let path = if flags & AT_EACCESS != 0 || credentials.fsuid() == credentials.uid[0] && credentials.fsgid() == credentials.gid[0] {
+    let path = if flags & AT_EACCESS != 0
+        || credentials.fsuid() == credentials.uid[0] && credentials.fsgid() == credentials.gid[0]
+    {
         lookup_at(dirfd, path, flags & !AT_EACCESS, 0, context)?.1
     } else {
         let name = PathName::read(path)?;
@@ -55,7 +59,10 @@ fn check(dirfd: Fd, path: UserCStr, mode: u32, flags: u32, context: &Context<'_>
     }
     let credentials = if flags & AT_EACCESS != 0 { credentials } else { as_real(&credentials) };
     let access = path.inode()?.access();
-    if mode & EXECUTE != 0 && access.file_type == FileType::Regular && path.mount.flags().contains(MountFlags::NO_EXEC) {
+    if mode & EXECUTE != 0
+        && access.file_type == FileType::Regular
+        && path.mount.flags().contains(MountFlags::NO_EXEC)
+    {
         return Err(Errno::EACCES.into());
     }
     permission::check_access(&access, &credentials, mode)?;

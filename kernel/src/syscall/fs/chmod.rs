@@ -23,7 +23,13 @@ pub fn sys_fchmodat(dirfd: Fd, path: UserCStr, mode: u32, context: &mut Context<
 }
 
 /// fchmodat2(2).
-pub fn sys_fchmodat2(dirfd: Fd, path: UserCStr, mode: u32, flags: u32, context: &mut Context<'_>) -> Result<()> {
+pub fn sys_fchmodat2(
+    dirfd: Fd,
+    path: UserCStr,
+    mode: u32,
+    flags: u32,
+    context: &mut Context<'_>,
+) -> Result<()> {
     let (start, path) = lookup_at(dirfd, path, flags, 0, context)?;
     attributes::change_mode(&path, mode, &start.credentials)
 }

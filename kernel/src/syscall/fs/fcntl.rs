@@ -38,7 +38,8 @@ pub fn sys_fcntl(fd: Fd, command: u32, argument: usize, context: &mut Context<'_
     match command {
         F_DUPFD | F_DUPFD_CLOEXEC => {
             let limit = descriptor_limit(context);
-            let first = u32::try_from(argument).ok().filter(|&n| u64::from(n) < limit).ok_or(Errno::EINVAL)?;
+            let first =
+                u32::try_from(argument).ok().filter(|&n| u64::from(n) < limit).ok_or(Errno::EINVAL)?;
             let new = fds.install_from(first, file, command == F_DUPFD_CLOEXEC, limit)?;
             return Ok(new.0 as isize);
         }
@@ -76,7 +77,12 @@ fn set_flags(file: &Arc<OpenFile>, value: u32, context: &Context<'_>) -> Result<
     Ok(())
 }
 
-fn get_lock(file: &Arc<OpenFile>, is_description: bool, out: UserPtr<flock>, context: &Context<'_>) -> Result<()> {
+fn get_lock(
+    file: &Arc<OpenFile>,
+    is_description: bool,
+    out: UserPtr<flock>,
+    context: &Context<'_>,
+) -> Result<()> {
     let mut claim = out.read()?;
     if claim.l_type == F_UNLCK {
         return Err(Errno::EINVAL.into());
@@ -114,7 +120,12 @@ fn set_lock(
     Ok(())
 }
 
-fn decode(claim: &flock, file: &Arc<OpenFile>, is_description: bool, context: &Context<'_>) -> Result<FileLock> {
+fn decode(
+    claim: &flock,
+    file: &Arc<OpenFile>,
+    is_description: bool,
+    context: &Context<'_>,
+) -> Result<FileLock> {
     if !(F_RDLCK..=F_UNLCK).contains(&claim.l_type) || (is_description && claim.l_pid != 0) {
         return Err(Errno::EINVAL.into());
     }

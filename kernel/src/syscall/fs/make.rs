@@ -27,12 +27,20 @@ pub fn sys_mknod(path: UserCStr, mode: u32, device: u32, context: &mut Context<'
 }
 
 /// mknodat(2).
-pub fn sys_mknodat(dirfd: Fd, path: UserCStr, mode: u32, device: u32, context: &mut Context<'_>) -> Result<()> {
+pub fn sys_mknodat(
+    dirfd: Fd,
+    path: UserCStr,
+    mode: u32,
+    device: u32,
+    context: &mut Context<'_>,
+) -> Result<()> {
     let what = match FileType::from_mode(mode) {
         None if mode & 0o170_000 == 0 => NewInode::Regular,
         Some(FileType::Regular) => NewInode::Regular,
         Some(FileType::Directory) => return Err(Errno::EPERM.into()),
-        Some(node @ (FileType::CharDevice | FileType::BlockDevice)) => NewInode::Node(node, u64::from(device)),
+        Some(node @ (FileType::CharDevice | FileType::BlockDevice)) => {
+            NewInode::Node(node, u64::from(device))
+        }
         Some(node @ (FileType::Fifo | FileType::Socket)) => NewInode::Node(node, 0),
         _ => return Err(Errno::EINVAL.into()),
     };

@@ -46,7 +46,13 @@ const AT_NO_AUTOMOUNT: u32 = 0x800;
 const AT_EMPTY_PATH: u32 = 0x1000;
 
 /// Looks up the path of an *at call: EINVAL for flags outside of `known` (and of AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH).
-fn lookup_at(dirfd: Fd, path: UserCStr, flags: u32, known: u32, context: &Context<'_>) -> Result<(LookupStart, Path)> {
+fn lookup_at(
+    dirfd: Fd,
+    path: UserCStr,
+    flags: u32,
+    known: u32,
+    context: &Context<'_>,
+) -> Result<(LookupStart, Path)> {
     if flags & !(known | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) != 0 {
         return Err(Errno::EINVAL.into());
     }

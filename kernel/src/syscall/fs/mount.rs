@@ -49,7 +49,12 @@ pub fn sys_mount(
 
     if flags & MS_REMOUNT != 0 {
         let mut new = mount_flags(flags);
-        if flags & (MS_NOATIME | MS_STRICTATIME | u64::from((MountFlags::NO_DIRATIME | MountFlags::RELATIME).bits())) == 0 {
+        if flags
+            & (MS_NOATIME
+                | MS_STRICTATIME
+                | u64::from((MountFlags::NO_DIRATIME | MountFlags::RELATIME).bits()))
+            == 0
+        {
             // Without a word on access times, a remount keeps what there is.
             let kept = MountFlags::NO_ATIME | MountFlags::NO_DIRATIME | MountFlags::RELATIME;
             new = (new - kept) | (target.mount.flags() & kept);
@@ -74,7 +79,8 @@ pub fn sys_mount(
 
 /// umount2(2).
 pub fn sys_umount2(target: UserCStr, flags: u32, context: &mut Context<'_>) -> Result<()> {
-    if flags & !UMOUNT_KNOWN != 0 || (flags & MNT_EXPIRE != 0 && flags & !(MNT_EXPIRE | UMOUNT_NOFOLLOW) != 0) {
+    if flags & !UMOUNT_KNOWN != 0 || (flags & MNT_EXPIRE != 0 && flags & !(MNT_EXPIRE | UMOUNT_NOFOLLOW) != 0)
+    {
         return Err(Errno::EINVAL.into());
     }
     check_privilege(context)?;

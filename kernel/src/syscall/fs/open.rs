@@ -94,7 +94,10 @@ fn resolve_flags(resolve: u64) -> Result<LookupFlags> {
         // Whether a walk would leave the cache is not known beforehand: EAGAIN is always a right answer.
         return Err(Errno::EAGAIN.into());
     }
-    Ok(NAMED.iter().filter(|(bit, _)| resolve & bit != 0).fold(LookupFlags::empty(), |all, (_, flag)| all | *flag))
+    Ok(NAMED
+        .iter()
+        .filter(|(bit, _)| resolve & bit != 0)
+        .fold(LookupFlags::empty(), |all, (_, flag)| all | *flag))
 }
 
 fn open_at(

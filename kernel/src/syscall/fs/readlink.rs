@@ -8,7 +8,12 @@ use crate::fs::vfs::lookup::{self, LookupFlags, LookupStart};
 use crate::syscall::{Fd, UserCStr, UserPtr};
 
 /// readlink(2).
-pub fn sys_readlink(path: UserCStr, buffer: UserPtr<u8>, len: i32, context: &mut Context<'_>) -> Result<usize> {
+pub fn sys_readlink(
+    path: UserCStr,
+    buffer: UserPtr<u8>,
+    len: i32,
+    context: &mut Context<'_>,
+) -> Result<usize> {
     sys_readlinkat(AT_FDCWD, path, buffer, len, context)
 }
 

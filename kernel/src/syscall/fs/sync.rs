@@ -1,8 +1,8 @@
 //! sync(2), syncfs(2), fsync(2), fdatasync(2), sync_file_range(2).
 
 use crate::context::Context;
-use crate::error::{Errno, Result};
 use crate::device::registry;
+use crate::error::{Errno, Result};
 use crate::syscall::Fd;
 
 /// sync(2).
@@ -44,7 +44,13 @@ pub fn sys_fdatasync(fd: Fd, context: &mut Context<'_>) -> Result<()> {
 }
 
 /// sync_file_range(2).
-pub fn sys_sync_file_range(fd: Fd, offset: i64, len: i64, flags: u32, context: &mut Context<'_>) -> Result<()> {
+pub fn sys_sync_file_range(
+    fd: Fd,
+    offset: i64,
+    len: i64,
+    flags: u32,
+    context: &mut Context<'_>,
+) -> Result<()> {
     if offset < 0 || len < 0 || flags & !7 != 0 {
         return Err(Errno::EINVAL.into());
     }

@@ -39,7 +39,12 @@ pub fn sys_utimensat(
 }
 
 /// futimesat(2).
-pub fn sys_futimesat(dirfd: Fd, path: UserCStr, times: UserPtr<timeval>, context: &mut Context<'_>) -> Result<()> {
+pub fn sys_futimesat(
+    dirfd: Fd,
+    path: UserCStr,
+    times: UserPtr<timeval>,
+    context: &mut Context<'_>,
+) -> Result<()> {
     let (accessed, modified) = match times.non_null() {
         None => (NewTime::Now, NewTime::Now),
         Some(times) => (from_micros(times.read()?)?, from_micros(times.cast_at::<timeval>(16).read()?)?),
@@ -79,7 +84,9 @@ fn new_time(time: timespec) -> Result<NewTime> {
 
 fn from_micros(time: timeval) -> Result<NewTime> {
     match time.tv_usec {
-        micros @ 0..1_000_000 => Ok(NewTime::At(Timestamp { seconds: time.tv_sec, nanos: micros as u32 * 1000 })),
+        micros @ 0..1_000_000 => {
+            Ok(NewTime::At(Timestamp { seconds: time.tv_sec, nanos: micros as u32 * 1000 }))
+        }
         _ => Err(Errno::EINVAL.into()),
     }
 }

@@ -81,12 +81,22 @@ pub fn sys_fgetxattr(
 }
 
 /// listxattr(2).
-pub fn sys_listxattr(path: UserCStr, out: UserPtr<u8>, len: usize, context: &mut Context<'_>) -> Result<usize> {
+pub fn sys_listxattr(
+    path: UserCStr,
+    out: UserPtr<u8>,
+    len: usize,
+    context: &mut Context<'_>,
+) -> Result<usize> {
     list(&by_path(path, 0, context)?, out, len, context)
 }
 
 /// llistxattr(2).
-pub fn sys_llistxattr(path: UserCStr, out: UserPtr<u8>, len: usize, context: &mut Context<'_>) -> Result<usize> {
+pub fn sys_llistxattr(
+    path: UserCStr,
+    out: UserPtr<u8>,
+    len: usize,
+    context: &mut Context<'_>,
+) -> Result<usize> {
     list(&by_path(path, AT_SYMLINK_NOFOLLOW, context)?, out, len, context)
 }
 
