@@ -50,12 +50,14 @@ macro_rules! cases {
 /// Fails the case unless the condition holds; the rest of the arguments are a message.
 macro_rules! check {
     ($condition:expr) => {
-        if !$condition {
+        let holds: bool = $condition;
+        if !holds {
             return Err($crate::case::Failure::wrong(concat!("not true: ", stringify!($condition))));
         }
     };
     ($condition:expr, $($message:tt)+) => {
-        if !$condition {
+        let holds: bool = $condition;
+        if !holds {
             return Err($crate::case::Failure::wrong(format!($($message)+)));
         }
     };

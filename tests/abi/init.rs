@@ -49,10 +49,10 @@ fn mount_terminals() {
 fn load_module() {
     let Ok(module) = fs::File::open("/overlay.ko") else { return };
     let number = std::os::fd::AsRawFd::as_raw_fd(&module).unsigned_abs() as usize;
+    let arguments = [number, c"".as_ptr() as usize, 0];
     // SAFETY: the module is the kernel's own; the parameters are an empty string.
-    if let Err(error) =
-        unsafe { crate::raw::syscall(libc::SYS_finit_module, [number, c"".as_ptr() as usize, 0]) }
-    {
+    let result = unsafe { crate::raw::syscall(libc::SYS_finit_module, arguments) };
+    if let Err(error) = result {
         println!("abi: load overlay.ko: {error}");
     }
 }

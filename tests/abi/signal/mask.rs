@@ -36,10 +36,10 @@ extern "C" fn nest(signal: libc::c_int) {
     static DEPTH: AtomicU32 = AtomicU32::new(0);
     let depth = DEPTH.fetch_add(1, Ordering::SeqCst) + 1;
     DEEPEST.fetch_max(depth, Ordering::SeqCst);
-    if COUNT.fetch_add(1, Ordering::SeqCst) < 2 {
-        if let Ok(signal) = Signal::try_from(signal) {
-            let _ = kill(getpid(), signal);
-        }
+    if COUNT.fetch_add(1, Ordering::SeqCst) < 2
+        && let Ok(signal) = Signal::try_from(signal)
+    {
+        let _ = kill(getpid(), signal);
     }
     DEPTH.fetch_sub(1, Ordering::SeqCst);
 }

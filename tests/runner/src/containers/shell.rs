@@ -31,8 +31,7 @@ pub fn tests() -> Vec<Test> {
         ),
         bash(
             "debian_tar_and_gzip",
-            "set -e; cd /tmp; tar -C /usr -czf t.tgz share/base-files share/bash-completion etc 2>/dev/null || \
-             tar -C /usr -czf t.tgz share/base-files; mkdir out; tar -C out -xzf t.tgz; \
+            "set -e; cd /tmp; tar -C /usr -czf t.tgz share/base-files; mkdir out; tar -C out -xzf t.tgz; \
              diff -r /usr/share/base-files out/share/base-files && echo same; \
              head -c 3000000 /dev/zero | gzip -9 | gunzip | wc -c; gzip -t t.tgz && echo tested; \
              tar -cf - -C /etc . | tar -tf - | grep -c passwd",
@@ -75,7 +74,7 @@ pub fn tests() -> Vec<Test> {
         ),
         bash(
             "debian_job_control",
-            "set -m; sleep 60 & kill -STOP %1; wait -f %1 2> /dev/null & sleep 0.2; jobs %1 | grep -c Stopped; \
+            "set -m; sleep 60 & kill -STOP %1; sleep 0.3; jobs %1 | grep -c Stopped; \
              kill -CONT %1; kill %1; for i in 1 2 3; do (exit $i) & done; wait; echo done; \
              timeout 1 sleep 20; echo $?; yes | head -1",
             |outcome| {

@@ -1,0 +1,69 @@
+//! The forms in which an image comes, and one image run many times.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use coffer_harness::Finished;
+use coffer_images::small;
+
+use super::{Picture, Test, command};
+use crate::machine::{Outcome, Setting};
+
+pub fn tests() -> Vec<Test> {
+    vec![
+        Test {
+            name: "docker_archive",
+            image: Picture::BusyboxArchive,
+            setting: command(&["echo", "from an archive"]),
+            expect: |outcome| outcome.expect_output("from an archive\n"),
+        },
+        Test {
+            name: "layers_whiteouts_and_links",
+            image: Picture::Layered,
+            setting: Setting::default(),
+            expect: |outcome| outcome.expect_output(&small::layered_output()),
+        },
+        Test {
+            name: "two_hundred_in_a_row",
+            image: Picture::Busybox,
+            setting: repeated(),
+            expect: nothing_grows,
+        },
+    ]
+}
+
+/// Memory that is free and mounts, once a container.
+fn repeated() -> Setting {
+    let script = "awk '/^MemFree/ { print $2 }' /proc/meminfo; wc -l < /proc/self/mountinfo; ls -d /proc/[0-9]* | wc -l";
+    let mut setting = command(&["sh", "-c", script]);
+    setting.run.repeat = 200;
+    setting.patience = Duration::from_secs(600);
+    setting
+}
+
+/// Fails if memory, mounts or processes of later containers differ from those of the first ones.
+fn nothing_grows(outcome: &Outcome) -> anyhow::Result<()> {
+    /// Caches may fill during the first rounds.
+    const WARM: usize = 20;
+    /// What free memory may vary by, in KiB: less than 11 pages for each of the 180 containers.
+    const SLACK_KIB: i64 = 4096;
+    ensure!(matches!(outcome.finished, Finished::Exit(0)), "{:?}", outcome.finished);
+    ensure!(
+        outcome.rounds.len() == 200 && outcome.rounds.iter().all(|code| *code == 0),
+        "{:?}",
+        outcome.rounds
+    );
+    let numbers: Vec<i64> = outcome
+        .stdout
+        .split_whitespace()
+        .map(str::parse)
+        .collect::<Result<_, _>>()
+        .context("not a number")?;
+    let rounds: Vec<&[i64]> = numbers.chunks(3).collect();
+    ensure!(rounds.len() == 200, "{} rounds reported", rounds.len());
+    let (early, late) = (rounds[WARM], rounds[199]);
+    ensure!(early[0] - late[0] <= SLACK_KIB, "free memory went from {} to {} KiB", early[0], late[0]);
+    ensure!(early[1] == late[1], "mounts went from {} to {}", early[1], late[1]);
+    ensure!(early[2] == late[2], "processes went from {} to {}", early[2], late[2]);
+    Ok(())
+}
