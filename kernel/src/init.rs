@@ -6,6 +6,10 @@ pub fn start() {
     let cpus = ostd::cpu::start_others();
     let memory_mib = ostd::mm::stats().total * ostd::mm::PAGE_SIZE >> 20;
     log::info!("Coffer: {memory_mib} MiB of memory, {cpus} CPUs");
+    let root = match crate::fs::init() {
+        Ok(root) => root,
+        Err(error) => panic!("no root file system: {error:?}"),
+    };
     crate::fs::pipe::register();
     crate::device::tty::register();
     crate::device::virtio::probe();

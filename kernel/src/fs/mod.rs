@@ -8,3 +8,19 @@ pub mod pipe;
 pub mod pseudo;
 pub mod tmpfs;
 pub mod vfs;
+
+use crate::error::Result;
+use alloc::sync::Arc;
+use vfs::mount_ns::MountNs;
+
+/// Registers devices and file systems and makes the first mount namespace from the initramfs.
+///
+/// # Errors
+/// The initramfs was refused, or memory is short.
+pub fn init() -> Result<Arc<MountNs>> {
+    crate::device::mem::register()?;
+    tmpfs::register();
+    devtmpfs::register();
+    crate::mm::reclaim::register_shrinker(vfs::dentry_cache::shrink);
+    initramfs::mount_root(ostd::boot::info().initramfs)
+}

@@ -119,7 +119,8 @@ impl<'a> Entries<'a> {
         self.align();
         let data = self.take(len as usize)?;
         self.align();
-        if has_checksum && data.iter().fold(0u32, |sum, &byte| sum.wrapping_add(u32::from(byte))) != checksum {
+        if has_checksum && data.iter().fold(0u32, |sum, &byte| sum.wrapping_add(u32::from(byte))) != checksum
+        {
             return Err(Error::BadChecksum);
         }
         Ok(Entry { name, ino, mode, uid, gid, links, modified, device: (major, minor), data })
