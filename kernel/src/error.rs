@@ -148,6 +148,9 @@ errnos! {
     ERESTARTSYS = 512,
 
     ERESTARTNOHAND = 514,
+
+    // As ERESTARTNOHAND, but by restart_syscall(2): see `thread::restart`.
+    ERESTART_RESTARTBLOCK = 516,
 }
 
 /// An errno and, for the log, why.

@@ -16,6 +16,7 @@ mod process;
 mod sched;
 mod syscall;
 mod thread;
+mod time;
 
 ostd::entry!(main);
 

@@ -3,6 +3,7 @@
 use super::AddressSpace;
 use super::area::{Backing, VmArea};
 use super::page_cache::PageCache;
+use crate::error::{Errno, Result};
 use core::ops::Range;
 use ostd::mm::{PAGE_SIZE, PageFlags, Vaddr};
 
@@ -64,4 +65,21 @@ fn part_of(
     let (first, end) = (first.max(*area_first), end.min(area_end));
     (first < end)
         .then(|| range.start + (first - area_first) * PAGE_SIZE..range.start + (end - area_first) * PAGE_SIZE)
+}
+
+impl AddressSpace {
+    /// What is behind `address` if it is in a shared mapping: the file's identity and the offset in it. `None` for private memory.
+    ///
+    /// # Errors
+    /// EFAULT if nothing is mapped there.
+    pub fn shared_place(&self, address: Vaddr) -> Result<Option<(usize, usize)>> {
+        let areas = self.areas.read();
+        let (range, area) = areas.map.get(address).ok_or(Errno::EFAULT)?;
+        match &area.backing {
+            Backing::File { pages, first, .. } if area.is_shared() => {
+                Ok(Some((pages.cache().id(), first * PAGE_SIZE + (address - range.start))))
+            }
+            _ => Ok(None),
+        }
+    }
 }

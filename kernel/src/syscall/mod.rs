@@ -4,7 +4,9 @@
 
 mod args;
 mod fs;
+mod futex;
 mod ipc;
+mod mm;
 mod table;
 
 pub use args::{Fd, FromReg, IntoReg, UserCStr, UserPtr};

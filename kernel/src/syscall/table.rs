@@ -4,7 +4,7 @@
 //! Rows are sorted by number (x86-64).
 
 use super::args::Handler;
-use super::{fs, ipc};
+use super::{fs, futex, ipc, mm};
 use crate::context::Context;
 use crate::error::{Errno, Result};
 
@@ -62,6 +62,10 @@ syscalls! {
     5 fstat fs::stat::sys_fstat, full;
     6 lstat fs::stat::sys_lstat, full;
     8 lseek fs::seek::sys_lseek, full;
+    9 mmap mm::mmap::sys_mmap, partial "no huge pages";
+    10 mprotect mm::mprotect::sys_mprotect, full;
+    11 munmap mm::munmap::sys_munmap, full;
+    12 brk mm::brk::sys_brk, full;
     16 ioctl fs::ioctl::sys_ioctl, full;
     17 pread64 fs::read_write::sys_pread64, full;
     18 pwrite64 fs::read_write::sys_pwrite64, full;
@@ -69,6 +73,10 @@ syscalls! {
     20 writev fs::vectored::sys_writev, full;
     21 access fs::access::sys_access, full;
     22 pipe ipc::pipe::sys_pipe, full;
+    25 mremap mm::mremap::sys_mremap, full;
+    26 msync mm::msync::sys_msync, full;
+    27 mincore mm::mincore::sys_mincore, full;
+    28 madvise mm::madvise::sys_madvise, partial "no KSM, no huge pages, no memory errors to inject";
     32 dup fs::dup::sys_dup, full;
     33 dup2 fs::dup::sys_dup2, full;
     40 sendfile fs::copy::sys_sendfile, full;
@@ -100,6 +108,10 @@ syscalls! {
     133 mknod fs::make::sys_mknod, full;
     137 statfs fs::statfs::sys_statfs, full;
     138 fstatfs fs::statfs::sys_fstatfs, full;
+    149 mlock mm::mlock::sys_mlock, full;
+    150 munlock mm::mlock::sys_munlock, full;
+    151 mlockall mm::mlock::sys_mlockall, full;
+    152 munlockall mm::mlock::sys_munlockall, full;
     155 pivot_root fs::mount::sys_pivot_root, full;
     156 _sysctl Errno::ENOSYS, absent "removed in Linux 5.5";
     161 chroot fs::cwd::sys_chroot, full;
@@ -119,6 +131,8 @@ syscalls! {
     197 removexattr fs::xattr::sys_removexattr, full;
     198 lremovexattr fs::xattr::sys_lremovexattr, full;
     199 fremovexattr fs::xattr::sys_fremovexattr, full;
+    202 futex futex::sys_futex, partial "no priority inheritance";
+    216 remap_file_pages Errno::ENOSYS, absent "deprecated since Linux 3.16; mmap(2) does it";
     217 getdents64 fs::getdents::sys_getdents64, full;
     221 fadvise64 fs::fadvise::sys_fadvise64, full;
     235 utimes fs::utimes::sys_utimes, full;
@@ -144,6 +158,7 @@ syscalls! {
     296 pwritev fs::vectored::sys_pwritev, full;
     306 syncfs fs::sync::sys_syncfs, full;
     316 renameat2 fs::rename::sys_renameat2, partial "no RENAME_WHITEOUT";
+    325 mlock2 mm::mlock::sys_mlock2, full;
     326 copy_file_range fs::copy::sys_copy_file_range, full;
     327 preadv2 fs::vectored::sys_preadv2, partial "RWF_NOWAIT may wait";
     328 pwritev2 fs::vectored::sys_pwritev2, partial "RWF_NOWAIT may wait";
@@ -151,6 +166,7 @@ syscalls! {
     436 close_range fs::close::sys_close_range, partial "no CLOSE_RANGE_UNSHARE";
     437 openat2 fs::open::sys_openat2, partial "RESOLVE_CACHED answers EAGAIN";
     439 faccessat2 fs::access::sys_faccessat2, full;
+    449 futex_waitv Errno::ENOSYS, absent "later";
     452 fchmodat2 fs::chmod::sys_fchmodat2, full;
 }
 

@@ -1,5 +1,7 @@
 //! Linux threads: one ostd task each, with a tid, a signal mask and a place in a [`Process`].
 
+pub mod futex;
+pub mod restart;
 pub mod wait;
 
 use crate::error::Result;
@@ -11,6 +13,8 @@ use ostd::user::UserContext;
 #[derive(Debug)]
 pub struct Thread {
     process: Arc<Process>,
+    /// The call that a signal interrupted, if it can go on.
+    pub restart: restart::Restart,
 }
 
 impl Thread {

@@ -70,7 +70,12 @@ pub fn sleep_until(deadline_ns: u64) -> Result<()> {
     }
 }
 
-fn sleep_loop<R>(
+/// Sleeps until `condition` gives a value. `arm` is called before each look at it and sees to it that the waiter's waker is called when
+/// there is something to look at; `disarm` takes that back.
+///
+/// # Errors
+/// As [`wait_until`].
+pub fn sleep_loop<R>(
     deadline_ns: Option<u64>,
     mut arm: impl FnMut(&Waiter),
     mut disarm: impl FnMut(&Waiter),

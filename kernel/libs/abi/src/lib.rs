@@ -5,6 +5,8 @@
 #![expect(non_camel_case_types, reason = "the names that user space knows them by")]
 
 pub mod fs;
+pub mod futex;
+pub mod mman;
 pub mod process;
 pub mod signal;
 pub mod system;
