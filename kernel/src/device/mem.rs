@@ -6,6 +6,7 @@ use crate::error::{Errno, Result};
 use crate::event::IoEvents;
 use crate::fs::open_file::{FileOps, OpenFile};
 use crate::fs::vfs::place::Path;
+use crate::mm::page_cache::PageCache;
 use crate::syscall::UserPtr;
 use alloc::sync::Arc;
 use ostd::mm::{VmReader, VmWriter};
@@ -26,6 +27,8 @@ struct Null;
 #[derive(Debug)]
 struct Zero {
     is_full: bool,
+    /// What a mapping shows: zeros without end. Private mappings copy on write; a shared one is memory of this opening.
+    pages: PageCache,
 }
 
 #[derive(Debug)]
@@ -35,8 +38,6 @@ struct Random;
 struct Kmsg;
 
 static NULL: Lazy<Arc<dyn FileOps>> = Lazy::new(|| Arc::new(Null));
-static ZERO: Lazy<Arc<dyn FileOps>> = Lazy::new(|| Arc::new(Zero { is_full: false }));
-static FULL: Lazy<Arc<dyn FileOps>> = Lazy::new(|| Arc::new(Zero { is_full: true }));
 static RANDOM: Lazy<Arc<dyn FileOps>> = Lazy::new(|| Arc::new(Random));
 static KMSG: Lazy<Arc<dyn FileOps>> = Lazy::new(|| Arc::new(Kmsg));
 
@@ -47,8 +48,8 @@ static KMSG: Lazy<Arc<dyn FileOps>> = Lazy::new(|| Arc::new(Kmsg));
 pub fn register() -> Result<()> {
     let shared = |ops: &'static Lazy<Arc<dyn FileOps>>| move |_: &Path, _: u64, _: u32| Ok((**ops).clone());
     registry::register_char_with(MAJOR, 3, "null", 0o666, shared(&NULL))?;
-    registry::register_char_with(MAJOR, 5, "zero", 0o666, shared(&ZERO))?;
-    registry::register_char_with(MAJOR, 7, "full", 0o666, shared(&FULL))?;
+    registry::register_char_with(MAJOR, 5, "zero", 0o666, |_, _, _| Ok(Zero::open(false)))?;
+    registry::register_char_with(MAJOR, 7, "full", 0o666, |_, _, _| Ok(Zero::open(true)))?;
     registry::register_char_with(MAJOR, 8, "random", 0o666, shared(&RANDOM))?;
     registry::register_char_with(MAJOR, 9, "urandom", 0o666, shared(&RANDOM))?;
     registry::register_char_with(MAJOR, 11, "kmsg", 0o644, shared(&KMSG))
@@ -76,6 +77,14 @@ impl FileOps for Null {
     }
 }
 
+impl Zero {
+    fn open(is_full: bool) -> Arc<dyn FileOps> {
+        let pages = PageCache::in_memory();
+        pages.truncate(i64::MAX as u64);
+        Arc::new(Self { is_full, pages })
+    }
+}
+
 impl FileOps for Zero {
     fn read(&self, _: &OpenFile, writer: &mut VmWriter<'_>) -> Result<usize> {
         let len = writer.remaining();
@@ -99,6 +108,10 @@ impl FileOps for Zero {
 
     fn seek(&self, _: &OpenFile, _: i64, _: u32) -> Result<u64> {
         Ok(0)
+    }
+
+    fn page_cache<'a>(&'a self, _: &'a OpenFile) -> Result<&'a PageCache> {
+        Ok(&self.pages)
     }
 }
 

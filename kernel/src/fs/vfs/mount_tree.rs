@@ -76,6 +76,7 @@ pub fn remount(
         let super_block = target.mount.super_block();
         let read_only = flags.contains(MountFlags::READ_ONLY);
         super_block.ops().remount(&MountRequest { source: b"", options, read_only, start })?;
+        super_block.set_read_only(read_only);
     }
     Ok(())
 }

@@ -88,7 +88,8 @@ pub fn sys_umount2(target: UserCStr, flags: u32, context: &mut Context<'_>) -> R
     let follow = if flags & UMOUNT_NOFOLLOW != 0 { LookupFlags::empty() } else { LookupFlags::FOLLOW };
     let target = {
         let start = LookupStart::at(context.process, AT_FDCWD, &name)?;
-        lookup::lookup(&start, &name, follow)?
+        // Also "." means what was mounted last there: runtimes pivot onto it.
+        lookup::lookup(&start, &name, follow)?.to_top()
     };
     mount_tree::unmount(target, flags & MNT_DETACH != 0)
 }

@@ -31,7 +31,7 @@ pub fn sys_pread64(
     offset: i64,
     context: &mut Context<'_>,
 ) -> Result<usize> {
-    let offset = u64::try_from(offset).map_err(|_| Errno::EINVAL)?;
+    let offset = position(offset, len)?;
     let file = readable(fd, context)?;
     file.ops().read_at(&file, offset, &mut writer(buffer, len)?)
 }
@@ -44,7 +44,7 @@ pub fn sys_pwrite64(
     offset: i64,
     context: &mut Context<'_>,
 ) -> Result<usize> {
-    let offset = u64::try_from(offset).map_err(|_| Errno::EINVAL)?;
+    let offset = position(offset, len)?;
     let file = writable(fd, context)?;
     file.ops().write_at(&file, offset, &mut reader(buffer, len)?)
 }
@@ -79,6 +79,12 @@ fn reader(buffer: UserPtr<u8>, len: usize) -> Result<VmReader<'static>> {
     let mut reader = buffer.reader(len)?;
     reader.limit(RW_MAX);
     Ok(reader)
+}
+
+/// EINVAL for a negative offset, and for a range that ends past the largest one.
+fn position(offset: i64, len: usize) -> Result<u64> {
+    i64::try_from(len).ok().and_then(|len| offset.checked_add(len)).ok_or(Errno::EINVAL)?;
+    u64::try_from(offset).map_err(|_| Errno::EINVAL.into())
 }
 
 /// EINVAL for lengths that are negative as `ssize_t`.
