@@ -1,5 +1,9 @@
 //! Readiness: what poll, select and epoll ask of every open file, and how they are told of changes.
 
+pub mod epoll;
+pub mod eventfd;
+pub mod poll;
+
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use bitflags::bitflags;

@@ -3,6 +3,7 @@
 //! The table is in [`table`], the only list of calls there is; `args` says how a register becomes a type.
 
 mod args;
+mod event;
 mod fs;
 mod futex;
 mod ipc;

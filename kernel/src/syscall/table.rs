@@ -4,7 +4,7 @@
 //! Rows are sorted by number (x86-64).
 
 use super::args::Handler;
-use super::{fs, futex, ipc, mm};
+use super::{event, fs, futex, ipc, mm};
 use crate::context::Context;
 use crate::error::{Errno, Result};
 
@@ -61,6 +61,7 @@ syscalls! {
     4 stat fs::stat::sys_stat, full;
     5 fstat fs::stat::sys_fstat, full;
     6 lstat fs::stat::sys_lstat, full;
+    7 poll event::poll::sys_poll, full;
     8 lseek fs::seek::sys_lseek, full;
     9 mmap mm::mmap::sys_mmap, partial "no huge pages";
     10 mprotect mm::mprotect::sys_mprotect, full;
@@ -73,6 +74,7 @@ syscalls! {
     20 writev fs::vectored::sys_writev, full;
     21 access fs::access::sys_access, full;
     22 pipe ipc::pipe::sys_pipe, full;
+    23 select event::select::sys_select, full;
     25 mremap mm::mremap::sys_mremap, full;
     26 msync mm::msync::sys_msync, full;
     27 mincore mm::mincore::sys_mincore, full;
@@ -132,9 +134,12 @@ syscalls! {
     198 lremovexattr fs::xattr::sys_lremovexattr, full;
     199 fremovexattr fs::xattr::sys_fremovexattr, full;
     202 futex futex::sys_futex, partial "no priority inheritance";
+    213 epoll_create event::epoll::sys_epoll_create, full;
     216 remap_file_pages Errno::ENOSYS, absent "deprecated since Linux 3.16; mmap(2) does it";
     217 getdents64 fs::getdents::sys_getdents64, full;
     221 fadvise64 fs::fadvise::sys_fadvise64, full;
+    232 epoll_wait event::epoll::sys_epoll_wait, full;
+    233 epoll_ctl event::epoll::sys_epoll_ctl, partial "EPOLLEXCLUSIVE wakes all sets";
     235 utimes fs::utimes::sys_utimes, full;
     257 openat fs::open::sys_openat, full;
     258 mkdirat fs::make::sys_mkdirat, full;
@@ -151,7 +156,10 @@ syscalls! {
     269 faccessat fs::access::sys_faccessat, full;
     277 sync_file_range fs::sync::sys_sync_file_range, full;
     280 utimensat fs::utimes::sys_utimensat, full;
+    284 eventfd event::eventfd::sys_eventfd, full;
     285 fallocate fs::fallocate::sys_fallocate, partial "no collapsing, inserting and unsharing of ranges";
+    290 eventfd2 event::eventfd::sys_eventfd2, full;
+    291 epoll_create1 event::epoll::sys_epoll_create1, full;
     292 dup3 fs::dup::sys_dup3, full;
     293 pipe2 ipc::pipe::sys_pipe2, partial "no notification pipes";
     295 preadv fs::vectored::sys_preadv, full;
