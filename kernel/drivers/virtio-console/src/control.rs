@@ -33,6 +33,9 @@ mod event {
     pub(super) const PORT_NAME: u16 = 7;
 }
 
+/// A port's receive and transmit queues.
+type PortQueues = (Queue<u16>, Queue<u16>);
+
 struct Shared {
     receive: SpinLock<Queue<u16>>,
     transmit: SpinLock<Queue<u16>>,
@@ -47,7 +50,7 @@ struct Shared {
 pub struct Console {
     shared: Arc<Shared>,
     /// Queues of ports that the device has not added yet, by port number.
-    spare: SpinLock<Vec<Option<(Queue<u16>, Queue<u16>)>>>,
+    spare: SpinLock<Vec<Option<PortQueues>>>,
     _device: Device,
 }
 

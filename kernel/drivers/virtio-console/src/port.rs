@@ -110,7 +110,7 @@ impl Port {
             return false;
         }
         let transmit = self.transmit.lock_irq();
-        transmit.has_used() || transmit.size() - transmit.free() < BUFFERS
+        transmit.has_used() || transmit.size() - transmit.free_count() < BUFFERS
     }
 
     /// Reads what there is, never waiting; 0 is the end of file.

@@ -113,7 +113,7 @@ impl<T> Queue<T> {
     }
 
     /// How many descriptors are free.
-    pub fn free(&self) -> u16 {
+    pub fn free_count(&self) -> u16 {
         self.free_len
     }
 
