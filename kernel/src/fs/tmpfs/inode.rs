@@ -3,7 +3,9 @@
 use super::directory::{Entries, FIRST_POSITION};
 use super::{Tmpfs, parent_links};
 use crate::error::{Errno, Result};
-use crate::fs::vfs::inode::{Access, Attributes, DirEntry, FileType, Inode, Metadata, NewInode, Timestamp};
+use crate::fs::vfs::inode::{
+    Access, Attributes, DirEntry, FileType, Inode, Metadata, NewInode, Renaming, Timestamp,
+};
 use crate::fs::vfs::xattr::XattrMap;
 use crate::mm::page_cache::PageCache;
 use alloc::boxed::Box;
@@ -369,14 +371,14 @@ impl Inode for TmpfsInode {
         Ok(())
     }
 
-    fn unlink(&self, name: &[u8]) -> Result<()> {
+    fn unlink(&self, name: &[u8], _victim: &Arc<dyn Inode>) -> Result<()> {
         let gone = self.entries()?.lock().take(name).ok_or(Errno::ENOENT)?;
         gone.name_removed();
         self.entries_changed(0);
         Ok(())
     }
 
-    fn rmdir(&self, name: &[u8]) -> Result<()> {
+    fn rmdir(&self, name: &[u8], _victim: &Arc<dyn Inode>) -> Result<()> {
         let victim = self.entries()?.lock().get(name).ok_or(Errno::ENOENT)?.clone();
         victim.check_empty()?;
         self.entries()?.lock().take(name);
@@ -385,14 +387,9 @@ impl Inode for TmpfsInode {
         Ok(())
     }
 
-    fn rename(
-        &self,
-        name: &[u8],
-        new_parent: &Arc<dyn Inode>,
-        new_name: &[u8],
-        exchange: bool,
-    ) -> Result<()> {
-        let new_parent = Self::as_own(new_parent)?;
+    fn rename(&self, renaming: &Renaming<'_>) -> Result<()> {
+        let Renaming { name, new_name, exchange, .. } = *renaming;
+        let new_parent = Self::as_own(renaming.new_parent)?;
         let moving = self.entries()?.lock().get(name).ok_or(Errno::ENOENT)?.clone();
         let target = new_parent.entries()?.lock().get(new_name).cloned();
         if exchange {

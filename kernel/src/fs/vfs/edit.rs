@@ -5,7 +5,7 @@
 
 use super::dentry::Dentry;
 use super::file_system::SuperBlock;
-use super::inode::{FileType, NewInode};
+use super::inode::{FileType, NewInode, Renaming};
 use crate::error::{Errno, Error, Result};
 use alloc::sync::Arc;
 
@@ -90,10 +90,10 @@ pub fn remove(
     if is_directory {
         // Nothing may be made in it while it goes.
         let _inner = victim.lock_directory()?;
-        directory.inode()?.rmdir(name)?;
+        directory.inode()?.rmdir(name, victim.inode()?)?;
         directory.remove_child(&victim);
     } else {
-        directory.inode()?.unlink(name)?;
+        directory.inode()?.unlink(name, victim.inode()?)?;
         directory.remove_child(&victim);
     }
     Ok(())
@@ -163,14 +163,21 @@ pub fn rename(
         return Err(Errno::EBUSY.into());
     }
 
-    let new_inode = new_directory.inode()?;
+    let renaming = Renaming {
+        name,
+        moving: moving.inode()?,
+        new_parent: new_directory.inode()?,
+        new_name,
+        target: target.inode().ok(),
+        exchange,
+    };
     if exchange {
-        directory.inode()?.rename(name, new_inode, new_name, true)?;
+        directory.inode()?.rename(&renaming)?;
         directory.exchange_children(&moving, new_directory, &target);
         return Ok(());
     }
     let _inner = if target.is_directory() { Some(target.lock_directory()?) } else { None };
-    directory.inode()?.rename(name, new_inode, new_name, false)?;
+    directory.inode()?.rename(&renaming)?;
     if target.is_positive() {
         new_directory.remove_child(&target);
     }

@@ -100,6 +100,23 @@ pub enum NewInode<'a> {
     Node(FileType, u64),
 }
 
+/// What to rename, seen from the directory that it is in.
+#[derive(Clone, Copy, Debug)]
+pub struct Renaming<'a> {
+    /// Its name.
+    pub name: &'a [u8],
+    /// What has that name.
+    pub moving: &'a Arc<dyn Inode>,
+    /// Where it goes: a directory of the same file system.
+    pub new_parent: &'a Arc<dyn Inode>,
+    /// Its name there.
+    pub new_name: &'a [u8],
+    /// What has the new name now: it is replaced or, with `exchange`, gets the old one.
+    pub target: Option<&'a Arc<dyn Inode>>,
+    /// RENAME_EXCHANGE.
+    pub exchange: bool,
+}
+
 /// One entry that `readdir` gives.
 #[derive(Clone, Copy, Debug)]
 pub struct DirEntry<'a> {
@@ -234,27 +251,21 @@ pub trait Inode: Any + Send + Sync + core::fmt::Debug {
         Err(Errno::EPERM.into())
     }
 
-    /// Takes away `name`, not a directory.
-    fn unlink(&self, name: &[u8]) -> Result<()> {
-        let _ = name;
+    /// Takes away `name`, a name of `victim`, which is not a directory.
+    fn unlink(&self, name: &[u8], victim: &Arc<dyn Inode>) -> Result<()> {
+        let _ = (name, victim);
         Err(Errno::EPERM.into())
     }
 
-    /// Takes away `name`, an empty directory.
-    fn rmdir(&self, name: &[u8]) -> Result<()> {
-        let _ = name;
+    /// Takes away `name`, the directory `victim`, if it is empty.
+    fn rmdir(&self, name: &[u8], victim: &Arc<dyn Inode>) -> Result<()> {
+        let _ = (name, victim);
         Err(Errno::EPERM.into())
     }
 
-    /// Moves `name` to `new_name` in `new_parent` (same file system), replacing or, with `exchange`, swapping. Loops were excluded by the VFS.
-    fn rename(
-        &self,
-        name: &[u8],
-        new_parent: &Arc<dyn Inode>,
-        new_name: &[u8],
-        exchange: bool,
-    ) -> Result<()> {
-        let _ = (name, new_parent, new_name, exchange);
+    /// Moves a name of this directory, as `renaming` says. Loops were excluded by the VFS.
+    fn rename(&self, renaming: &Renaming<'_>) -> Result<()> {
+        let _ = renaming;
         Err(Errno::EPERM.into())
     }
 
