@@ -118,7 +118,7 @@ syscalls! {
     156 _sysctl Errno::ENOSYS, absent "removed in Linux 5.5";
     161 chroot fs::cwd::sys_chroot, full;
     162 sync fs::sync::sys_sync, full;
-    165 mount fs::mount::sys_mount, partial "propagation types are kept but have no effect";
+    165 mount fs::mount::sys_mount, partial "MS_SYNCHRONOUS, MS_DIRSYNC and MS_MANDLOCK change nothing";
     166 umount2 fs::mount::sys_umount2, partial "MNT_EXPIRE does not wait for a second call";
     187 readahead fs::fadvise::sys_readahead, full;
     188 setxattr fs::xattr::sys_setxattr, full;

@@ -4,6 +4,7 @@ use super::dentry::Dentry;
 use super::file_system::SuperBlock;
 use super::mount_ns::MountNs;
 use super::place::Path;
+use super::propagation::{self, Sharing};
 use crate::error::{Errno, Result};
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
@@ -35,20 +36,6 @@ bitflags! {
     }
 }
 
-/// How mounts below propagate (mount_namespaces(7)). Kept and shown; every mount behaves as private. COMPAT
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-pub enum Propagation {
-    /// MS_PRIVATE.
-    Private = 1 << 18,
-    /// MS_SHARED.
-    Shared = 1 << 20,
-    /// MS_SLAVE.
-    Slave = 1 << 19,
-    /// MS_UNBINDABLE.
-    Unbindable = 1 << 17,
-}
-
 /// An attachment of a tree.
 #[derive(Debug)]
 pub struct Mount {
@@ -57,7 +44,7 @@ pub struct Mount {
     root: Arc<Dentry>,
     source: Vec<u8>,
     flags: AtomicU32,
-    propagation: AtomicU32,
+    sharing: SpinLock<Sharing>,
     /// Files open for writing: they keep it from turning read-only.
     writers: AtomicUsize,
     /// What it sits on; `None`: a root, or detached.
@@ -86,7 +73,7 @@ impl Mount {
             root,
             source: source.to_vec(),
             flags: AtomicU32::new(flags.bits()),
-            propagation: AtomicU32::new(Propagation::Private as u32),
+            sharing: SpinLock::new(Sharing::default()),
             writers: AtomicUsize::new(0),
             place: SpinLock::new(None),
             children: SpinLock::new(HashTable::new()),
@@ -97,7 +84,7 @@ impl Mount {
     /// Another mount of the same tree below `root` (bind), with the same flags.
     pub fn duplicate(&self, root: Arc<Dentry>) -> Arc<Self> {
         let new = Self::new(self.super_block.clone(), root, &self.source, self.flags());
-        new.propagation.store(self.propagation.load(Ordering::Relaxed), Ordering::Relaxed);
+        propagation::connect(&new, Sharing { is_unbindable: false, ..self.sharing() });
         new
     }
 
@@ -147,14 +134,13 @@ impl Mount {
         Ok(())
     }
 
-    /// The propagation bit as set last.
-    pub fn propagation(&self) -> u32 {
-        self.propagation.load(Ordering::Relaxed)
+    /// How it is connected with other mounts.
+    pub fn sharing(&self) -> Sharing {
+        *self.sharing.lock()
     }
 
-    /// Remembers a propagation type.
-    pub fn set_propagation(&self, propagation: Propagation) {
-        self.propagation.store(propagation as u32, Ordering::Relaxed);
+    pub(super) fn replace_sharing(&self, sharing: Sharing) -> Sharing {
+        core::mem::replace(&mut *self.sharing.lock(), sharing)
     }
 
     /// A file was opened for writing.
@@ -245,6 +231,7 @@ impl Mount {
     pub(super) fn detach_tree(self: &Arc<Self>) {
         for mount in self.tree().into_iter().rev() {
             mount.detach();
+            propagation::connect(&mount, Sharing::default());
             *mount.namespace.lock() = Weak::new();
         }
     }
@@ -256,6 +243,7 @@ impl Mount {
 
 impl Drop for Mount {
     fn drop(&mut self) {
+        propagation::forget(*self.sharing.get_mut());
         self.super_block.mount_removed();
     }
 }

@@ -2,9 +2,10 @@
 
 use super::file_system::{self, MountRequest};
 use super::lookup::{self, LookupFlags, LookupStart};
-use super::mount::{Mount, MountFlags, Propagation, TREE_LOCK};
+use super::mount::{Mount, MountFlags, TREE_LOCK};
 use super::mount_ns::{self, MountNs};
 use super::place::Path;
+use super::propagation::{self, Propagation};
 use crate::error::{Errno, Error, Result};
 use alloc::sync::Arc;
 
@@ -42,7 +43,7 @@ pub fn bind(source: &Path, target: Path, is_recursive: bool) -> Result<()> {
     if source.dentry.is_removed() && !source.is_mount_root() {
         return Err(Errno::ENOENT.into());
     }
-    if source.mount.propagation() == Propagation::Unbindable as u32 {
+    if source.mount.sharing().is_unbindable {
         return Err(Errno::EINVAL.into());
     }
     let copy = if is_recursive {
@@ -101,12 +102,16 @@ pub fn move_mount(source: &Path, target: Path) -> Result<()> {
     if is_below(&target.mount, &source.mount) {
         return Err(Errno::ELOOP.into());
     }
+    if source.mount.place().is_some_and(|place| place.mount.sharing().group.is_some()) {
+        return Err(Error::with(Errno::EINVAL, "the mount that it sits on is shared"));
+    }
     source.mount.detach();
-    source.mount.attach(target);
+    source.mount.attach(target.clone());
+    propagation::announce(&source.mount, &target);
     Ok(())
 }
 
-/// Remembers how mounts below the mount at `target` propagate.
+/// Sets how what is mounted below the mount at `target` propagates.
 ///
 /// # Errors
 /// EINVAL if it is no mount's root.
@@ -116,11 +121,11 @@ pub fn set_propagation(target: &Path, propagation: Propagation, is_recursive: bo
     }
     let _tree = TREE_LOCK.lock();
     if !is_recursive {
-        target.mount.set_propagation(propagation);
+        propagation::set(&target.mount, propagation);
         return Ok(());
     }
     for mount in target.mount.tree() {
-        mount.set_propagation(propagation);
+        propagation::set(&mount, propagation);
     }
     Ok(())
 }
@@ -137,11 +142,10 @@ pub fn unmount(target: Path, is_lazy: bool) -> Result<()> {
     drop(target);
     let _tree = TREE_LOCK.lock();
     namespace_of(&mount)?;
-    if mount.place().is_none() {
-        // The top of a namespace goes with it.
-        return Err(Error::with(Errno::EINVAL, "the root of the namespace stays"));
-    }
+    // The top of a namespace goes with it.
+    let place = mount.place().ok_or(Error::with(Errno::EINVAL, "the root of the namespace stays"))?;
     if is_lazy {
+        propagation::announce_unmount(&place);
         mount.detach_tree();
         return Ok(());
     }
@@ -150,6 +154,7 @@ pub fn unmount(target: Path, is_lazy: bool) -> Result<()> {
         return Err(Errno::EBUSY.into());
     }
     mount.super_block().ops().sync()?;
+    propagation::announce_unmount(&place);
     mount.detach_tree();
     Ok(())
 }
@@ -179,6 +184,11 @@ pub fn pivot_root(root: &Path, new_root: &Path, put_old: &Path) -> Result<()> {
     if root.mount.place().is_none() && !Arc::ptr_eq(&root.mount, &namespace.root_mount()) {
         return Err(Errno::EINVAL.into());
     }
+    let is_shared = |mount: &Arc<Mount>| mount.sharing().group.is_some();
+    let has_shared_place = |mount: &Arc<Mount>| mount.place().is_some_and(|place| is_shared(&place.mount));
+    if is_shared(&put_old.mount) || has_shared_place(&new_root.mount) || has_shared_place(&root.mount) {
+        return Err(Error::with(Errno::EINVAL, "a mount concerned is shared"));
+    }
     // COMPAT: Linux refuses when the root is the initial ramfs, for it cannot be unmounted later; ours can.
     if !is_path_below(put_old, new_root) || !is_path_below(new_root, root) {
         return Err(Errno::EINVAL.into());
@@ -206,7 +216,8 @@ fn attach(mount: Arc<Mount>, target: Path) -> Result<()> {
     let namespace = namespace_of(&target.mount)?;
     namespace.check_room(mount.tree().len())?;
     mount.set_namespace(&Arc::downgrade(&namespace));
-    mount.attach(target);
+    mount.attach(target.clone());
+    propagation::announce(&mount, &target);
     Ok(())
 }
 
