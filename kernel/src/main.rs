@@ -14,6 +14,7 @@ mod init;
 mod mm;
 mod process;
 mod sched;
+mod signal;
 mod syscall;
 mod thread;
 mod time;

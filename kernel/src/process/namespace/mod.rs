@@ -1,0 +1,94 @@
+//! Namespaces (namespaces(7)): mount, pid, uts and ipc. User, network, cgroup and time namespaces come with the issue on isolation: asking
+//! for one is EINVAL, as on a Linux that was built without it.
+
+pub mod ipc;
+pub mod pid;
+pub mod uts;
+
+use crate::error::{Errno, Error, Result};
+use crate::fs::vfs::mount_ns::MountNs;
+use crate::fs::vfs::place::FsPlace;
+use alloc::sync::Arc;
+use coffer_abi_types::process::{
+    CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER,
+    CLONE_NEWUTS,
+};
+use core::sync::atomic::{AtomicU64, Ordering};
+use ipc::IpcNamespace;
+use pid::PidNamespace;
+use uts::UtsNamespace;
+
+/// A namespace's inode number, as /proc/PID/ns shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NamespaceId(pub u64);
+
+impl NamespaceId {
+    /// A number of its own, in the range that Linux uses.
+    pub fn allocate() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0xf000_0001);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// The namespaces of a process.
+#[derive(Clone, Debug)]
+pub struct Namespaces {
+    /// Mounts.
+    pub mount: Arc<MountNs>,
+    /// Host names.
+    pub uts: Arc<UtsNamespace>,
+    /// IPC objects.
+    pub ipc: Arc<IpcNamespace>,
+    /// Where its children get their ids; its own are [`super::Process::pid_namespace`].
+    pub pid_for_children: Arc<PidNamespace>,
+}
+
+/// The namespaces that there are.
+pub const CLONE_NAMESPACES: u64 = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID;
+/// Those that there are not.
+const ABSENT: u64 = CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWCGROUP | CLONE_NEWTIME;
+
+impl Namespaces {
+    /// The initial ones around a first mount namespace.
+    pub fn initial(mount: Arc<MountNs>) -> Self {
+        Self {
+            mount,
+            uts: UtsNamespace::initial().clone(),
+            ipc: IpcNamespace::initial().clone(),
+            pid_for_children: PidNamespace::initial().clone(),
+        }
+    }
+
+    /// These, with a new one for each CLONE_NEW* in `flags`. `place` moves over to the new mounts.
+    ///
+    /// # Errors
+    /// EINVAL for a kind that there is not; what making one gives.
+    pub fn with_new(&self, flags: u64, place: &FsPlace) -> Result<Self> {
+        check_flags(flags)?;
+        let mut new = self.clone();
+        if flags & CLONE_NEWPID != 0 {
+            new.pid_for_children = PidNamespace::new(&self.pid_for_children)?;
+        }
+        if flags & CLONE_NEWUTS != 0 {
+            new.uts = self.uts.duplicate();
+        }
+        if flags & CLONE_NEWIPC != 0 {
+            new.ipc = IpcNamespace::new();
+        }
+        if flags & CLONE_NEWNS != 0 {
+            new.mount = self.mount.duplicate(place)?;
+        }
+        Ok(new)
+    }
+}
+
+/// Refuses kinds of namespaces that there are not.
+///
+/// # Errors
+/// EINVAL.
+pub fn check_flags(flags: u64) -> Result<()> {
+    if flags & ABSENT != 0 {
+        return Err(Error::with(Errno::EINVAL, "no such kind of namespace"));
+    }
+    Ok(())
+}
