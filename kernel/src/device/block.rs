@@ -46,7 +46,7 @@ struct DiskPages {
 
 impl PageBacking for DiskPages {
     fn fill(&self, index: usize, frame: &UFrame) -> Result<()> {
-        Ok(self.disk.read_pages(first_sector(index), core::slice::from_ref(frame)).map_err(errno)?)
+        self.disk.read_pages(first_sector(index), core::slice::from_ref(frame)).map_err(errno)
     }
 
     fn fill_many(&self, first: usize, frames: &[UFrame]) -> Result<()> {
@@ -54,7 +54,7 @@ impl PageBacking for DiskPages {
     }
 
     fn write_back(&self, index: usize, frame: &UFrame) -> Result<()> {
-        Ok(self.disk.write_pages(first_sector(index), core::slice::from_ref(frame)).map_err(errno)?)
+        self.disk.write_pages(first_sector(index), core::slice::from_ref(frame)).map_err(errno)
     }
 }
 
@@ -95,7 +95,7 @@ impl BlockNode {
     /// Writes dirty pages back and makes them durable.
     pub fn sync(&self) -> Result<()> {
         self.cache.sync()?;
-        Ok(self.disk.flush().map_err(errno)?)
+        self.disk.flush().map_err(errno)
     }
 
     fn write(&self, offset: u64, reader: &mut VmReader<'_>) -> Result<usize> {

@@ -8,7 +8,7 @@ use crate::event::{IoEvents, Pollee};
 use crate::mm::page_cache::PageCache;
 use alloc::sync::Arc;
 use core::any::Any;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use ostd::mm::{VmReader, VmWriter};
 use ostd::sync::Mutex;
 
@@ -132,10 +132,12 @@ pub struct OpenFile {
     position: Mutex<u64>,
     /// It keeps its mount from turning read-only.
     is_counted_writer: bool,
+    /// Whom F_SETOWN named: a process, or (negative) a group; and the signal of F_SETSIG. COMPAT: kept, but O_ASYNC sends nothing.
+    signal_owner: AtomicI32,
+    signal: AtomicU32,
 }
 
 /// `O_*` flags of open(2) and fcntl(2), as x86-64 numbers them.
-#[expect(missing_docs, reason = "the names of open(2)")]
 pub mod flags {
     pub const O_ACCMODE: u32 = 0o3;
     pub const O_RDONLY: u32 = 0o0;
@@ -169,6 +171,8 @@ impl OpenFile {
             flags: AtomicU32::new(flags),
             position: Mutex::new(0),
             is_counted_writer: false,
+            signal_owner: AtomicI32::new(0),
+            signal: AtomicU32::new(0),
         })
     }
 
@@ -181,7 +185,14 @@ impl OpenFile {
             flags: AtomicU32::new(flags),
             position: Mutex::new(0),
             is_counted_writer: true,
+            signal_owner: AtomicI32::new(0),
+            signal: AtomicU32::new(0),
         })
+    }
+
+    /// Whom F_SETOWN named, and the signal of F_SETSIG.
+    pub fn signal_target(&self) -> (&AtomicI32, &AtomicU32) {
+        (&self.signal_owner, &self.signal)
     }
 
     /// What is behind it.

@@ -82,7 +82,7 @@ syscalls! {
     32 dup fs::dup::sys_dup, full;
     33 dup2 fs::dup::sys_dup2, full;
     40 sendfile fs::copy::sys_sendfile, full;
-    72 fcntl fs::fcntl::sys_fcntl, partial "no leases, no F_SETOWN and F_SETSIG, no F_NOTIFY";
+    72 fcntl fs::fcntl::sys_fcntl, partial "no leases, no F_NOTIFY; F_SETOWN and F_SETSIG are kept but O_ASYNC sends nothing";
     73 flock fs::flock::sys_flock, full;
     74 fsync fs::sync::sys_fsync, full;
     75 fdatasync fs::sync::sys_fdatasync, full;

@@ -220,7 +220,7 @@ impl<'a> Walk<'a> {
     pub fn enter(&mut self, child: Arc<Dentry>) -> Result<()> {
         self.at.dentry = child;
         if self.at.dentry.is_mount_point() {
-            let top = self.at.clone().to_top();
+            let top = self.at.clone().into_top();
             self.check_same_mount(&top)?;
             self.at = top;
         }
@@ -298,7 +298,7 @@ impl<'a> Walk<'a> {
         if !self.at.is_mount_root() {
             if let Some(parent) = self.at.dentry.parent() {
                 let parent = Path { mount: self.at.mount.clone(), dentry: parent };
-                self.at = if parent.dentry.is_mount_point() { parent.to_top() } else { parent };
+                self.at = if parent.dentry.is_mount_point() { parent.into_top() } else { parent };
             }
             return Ok(());
         }
@@ -321,7 +321,7 @@ impl<'a> Walk<'a> {
             return Some(at);
         }
         let dentry = at.dentry.parent()?;
-        Some(Path { mount: at.mount, dentry }.to_top())
+        Some(Path { mount: at.mount, dentry }.into_top())
     }
 
     fn jump(&mut self, to: Path) -> Result<()> {

@@ -40,7 +40,7 @@ impl MountNs {
 
     /// Its root directory: the topmost mount on the top of its tree. Where setns(2) puts a process.
     pub fn root(&self) -> Path {
-        Path::root_of(self.root_mount()).to_top()
+        Path::root_of(self.root_mount()).into_top()
     }
 
     /// Makes another mount the top (pivot_root). [`TREE_LOCK`] is held.

@@ -94,7 +94,7 @@ pub fn move_mount(source: &Path, target: Path) -> Result<()> {
         return Err(Errno::ENOTDIR.into());
     }
     let _tree = TREE_LOCK.lock();
-    let target = target.to_top();
+    let target = target.into_top();
     let namespace = namespace_of(&source.mount)?;
     if !Arc::ptr_eq(&namespace, &namespace_of(&target.mount)?) || source.mount.place().is_none() {
         return Err(Errno::EINVAL.into());
@@ -197,7 +197,7 @@ pub fn pivot_root(root: &Path, new_root: &Path, put_old: &Path) -> Result<()> {
     new_root.mount.detach();
     root.mount.detach();
     // `put_old` is at or below the new root; the new root may be put onto itself (`pivot_root(".", ".")`).
-    root.mount.attach(put_old.clone().to_top());
+    root.mount.attach(put_old.clone().into_top());
     match root_place {
         Some(place) => new_root.mount.attach(place),
         None => namespace.set_root_mount(new_root.mount.clone()),
@@ -209,7 +209,7 @@ pub fn pivot_root(root: &Path, new_root: &Path, put_old: &Path) -> Result<()> {
 /// Attaches `mount` (and what is below it) on top of `target`.
 fn attach(mount: Arc<Mount>, target: Path) -> Result<()> {
     let _tree = TREE_LOCK.lock();
-    let target = target.to_top();
+    let target = target.into_top();
     if target.dentry.is_removed() {
         return Err(Errno::ENOENT.into());
     }

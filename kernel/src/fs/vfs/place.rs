@@ -46,7 +46,7 @@ impl Path {
     }
 
     /// The topmost mount's root if something is mounted here, else itself.
-    pub fn to_top(mut self) -> Self {
+    pub fn into_top(mut self) -> Self {
         while self.dentry.is_mount_point() {
             match self.mount.child_at(&self.dentry) {
                 Some(mount) => self = Self::root_of(mount),
@@ -63,7 +63,7 @@ impl Path {
             at = at.mount.place()?;
         }
         let dentry = at.dentry.parent()?;
-        Some(Self { mount: at.mount, dentry }.to_top())
+        Some(Self { mount: at.mount, dentry }.into_top())
     }
 
     /// The name as seen from `root`: absolute, with ` (deleted)` if it was removed; objects without a place show their own name

@@ -119,7 +119,7 @@ pub fn announce(mount: &Arc<Mount>, place: &Path) {
         }
         let copy = &copies[0].1;
         copy.set_namespace(&Arc::downgrade(&namespace));
-        copy.attach(Path { mount: receiver, dentry: place.dentry.clone() }.to_top());
+        copy.attach(Path { mount: receiver, dentry: place.dentry.clone() }.into_top());
     }
 }
 

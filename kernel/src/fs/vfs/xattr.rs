@@ -22,7 +22,9 @@ pub const XATTR_REPLACE: u32 = 2;
 
 /// Names and values; empty for almost all inodes, hence the box.
 #[derive(Debug)]
-pub struct XattrMap(SpinLock<Option<Box<BTreeMap<Vec<u8>, Vec<u8>>>>>);
+pub struct XattrMap(SpinLock<Option<Box<Values>>>);
+
+type Values = BTreeMap<Vec<u8>, Vec<u8>>;
 
 impl XattrMap {
     /// Empty.

@@ -10,6 +10,7 @@ use crate::fs::vfs::permission;
 use crate::syscall::{Fd, UserPtr};
 use alloc::sync::Arc;
 use coffer_abi_types::fs::flock;
+use core::sync::atomic::Ordering;
 
 const F_DUPFD: u32 = 0;
 const F_GETFD: u32 = 1;
@@ -19,6 +20,10 @@ const F_SETFL: u32 = 4;
 const F_GETLK: u32 = 5;
 const F_SETLK: u32 = 6;
 const F_SETLKW: u32 = 7;
+const F_SETOWN: u32 = 8;
+const F_GETOWN: u32 = 9;
+const F_SETSIG: u32 = 10;
+const F_GETSIG: u32 = 11;
 const F_OFD_GETLK: u32 = 36;
 const F_OFD_SETLK: u32 = 37;
 const F_OFD_SETLKW: u32 = 38;
@@ -60,6 +65,11 @@ pub fn sys_fcntl(fd: Fd, command: u32, argument: usize, context: &mut Context<'_
             let may_wait = matches!(command, F_SETLKW | F_OFD_SETLKW);
             set_lock(&file, is_description, may_wait, UserPtr::new(argument), context)?;
         }
+        F_SETOWN => file.signal_target().0.store(argument as i32, Ordering::Relaxed),
+        F_GETOWN => return Ok(file.signal_target().0.load(Ordering::Relaxed) as isize),
+        F_SETSIG if argument > 64 => return Err(Errno::EINVAL.into()),
+        F_SETSIG => file.signal_target().1.store(argument as u32, Ordering::Relaxed),
+        F_GETSIG => return Ok(file.signal_target().1.load(Ordering::Relaxed) as isize),
         F_GETLEASE => return Ok(F_UNLCK as isize),
         _ => return file.ops().fcntl(&file, command, argument),
     }

@@ -90,7 +90,7 @@ pub fn sys_umount2(target: UserCStr, flags: u32, context: &mut Context<'_>) -> R
     let target = {
         let start = LookupStart::at(context.process, AT_FDCWD, &name)?;
         // Also "." means what was mounted last there: runtimes pivot onto it.
-        lookup::lookup(&start, &name, follow)?.to_top()
+        lookup::lookup(&start, &name, follow)?.into_top()
     };
     mount_tree::unmount(target, flags & MNT_DETACH != 0)
 }
