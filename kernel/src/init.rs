@@ -3,9 +3,11 @@
 /// Brings the kernel up. Runs in the first task.
 pub fn start() {
     crate::sched::init();
+    crate::mm::init();
     let cpus = ostd::cpu::start_others();
     let memory_mib = ostd::mm::stats().total * ostd::mm::PAGE_SIZE >> 20;
     log::info!("Coffer: {memory_mib} MiB of memory, {cpus} CPUs");
+    crate::time::init();
     let root = match crate::fs::init() {
         Ok(root) => root,
         Err(error) => panic!("no root file system: {error:?}"),

@@ -4,6 +4,7 @@ use super::address_space::Areas;
 use crate::error::{Errno, Error, Result};
 use crate::process::Process;
 use crate::process::credentials::Capability;
+use crate::process::rlimit::Resource;
 use ostd::mm::PAGE_SIZE;
 
 /// Soft limits in bytes, and whether RLIMIT_MEMLOCK binds.
@@ -36,7 +37,18 @@ impl Limits {
     /// Those of `process` now.
     pub fn of(process: &Process) -> Self {
         let credentials = process.credentials();
-        Self { may_map_low: credentials.has(Capability::SysRawio), ..Self::none(8 << 20) }
+        let limit = |resource| process.rlimit(resource).0;
+        Self {
+            address_space: limit(Resource::AddressSpace),
+            data: limit(Resource::Data),
+            stack: limit(Resource::Stack),
+            locked: if credentials.has(Capability::IpcLock) {
+                INFINITY
+            } else {
+                limit(Resource::LockedMemory)
+            },
+            may_map_low: credentials.has(Capability::SysRawio),
+        }
     }
 }
 

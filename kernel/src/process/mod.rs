@@ -19,11 +19,12 @@ use crate::mm::AddressSpace;
 use crate::signal::state::ProcessSignals;
 use crate::signal::{Actions, Signal};
 use crate::thread::Thread;
+use crate::time::ProcessTimers;
 use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use coffer_abi_types::process::rlimit64;
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 use credentials::Credentials;
 use exit_status::ExitStatus;
 use group::{ProcessGroup, Session};
@@ -47,6 +48,10 @@ pub struct Process {
     pub child_events: WaitQueue,
     /// CPU time of threads that have ended and of children that were waited for.
     pub times: Times,
+    /// Interval timers and POSIX timers.
+    pub timers: ProcessTimers,
+    /// Added to its badness when memory runs out, -1000..=1000 (/proc/PID/oom_score_adj); children inherit it.
+    pub oom_score_adj: AtomicI32,
     threads: SpinLock<Vec<Arc<Thread>>>,
     address_space: SpinLock<Option<Arc<AddressSpace>>>,
     fds: SpinLock<Arc<FdTable>>,
@@ -155,6 +160,8 @@ impl Process {
             signals: ProcessSignals::new(parts.actions),
             child_events: WaitQueue::new(),
             times: Times::default(),
+            timers: ProcessTimers::default(),
+            oom_score_adj: AtomicI32::new(0),
             threads: SpinLock::new(Vec::new()),
             address_space: SpinLock::new(parts.address_space),
             fds: SpinLock::new(parts.fds),

@@ -10,6 +10,7 @@ mod placement;
 mod queue;
 
 pub use entity::{Entity, Policy, of, start_values};
+pub use queue::ROUND_ROBIN_NS;
 pub use load::{load_average, runnable};
 
 use alloc::sync::Arc;

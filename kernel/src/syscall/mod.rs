@@ -8,7 +8,10 @@ mod fs;
 mod futex;
 mod ipc;
 mod mm;
+mod restart;
+mod sched;
 mod table;
+mod time;
 
 pub use args::{Fd, FromReg, IntoReg, UserCStr, UserPtr};
 

@@ -1,6 +1,8 @@
 //! The clocks of clock_gettime(2). All run on the monotonic one; real time is that plus an offset that clock_settime(2) moves.
 
+use super::cpu_clock::CpuClock;
 use crate::error::{Errno, Result};
+use crate::thread::Thread;
 use core::sync::atomic::{AtomicU64, Ordering};
 use ostd::sync::WaitQueue;
 
@@ -12,6 +14,8 @@ pub enum Clock {
     /// Since boot; BOOTTIME is the same, as the machine is never suspended, and RAW and the coarse one as well, for the TSC is not slewed and
     /// reading it costs no more than remembering it.
     Monotonic,
+    /// CPU time of a process or a thread.
+    Cpu(CpuClock),
 }
 
 /// What real time is ahead of monotonic time, in nanoseconds; 0 before the first use.
@@ -52,6 +56,7 @@ pub fn set_realtime(now_ns: u64) -> Result<()> {
     let offset = now_ns.checked_sub(monotonic_now()).filter(|&offset| offset > 0).ok_or(Errno::EINVAL)?;
     OFFSET_NS.store(offset, Ordering::Release);
     REALTIME_SET.wake_all();
+    super::countdown::realtime_was_set();
     Ok(())
 }
 
@@ -61,6 +66,8 @@ impl Clock {
         match id {
             0 | 5 | 8 | 11 => Some(Self::Realtime),
             1 | 4 | 6 | 7 | 9 => Some(Self::Monotonic),
+            2 | 3 => Some(Self::Cpu(CpuClock::own(id == 3))),
+            _ if id < 0 => CpuClock::from_id(id).map(Self::Cpu),
             _ => None,
         }
     }
@@ -68,6 +75,14 @@ impl Clock {
     /// Whether the id names one of the coarse clocks.
     pub fn is_coarse(id: i32) -> bool {
         matches!(id, 5 | 6)
+    }
+
+    /// The same clock for whoever reads it: a timer reads its clock for its maker.
+    pub fn resolve(self, reader: &Thread) -> Self {
+        match self {
+            Self::Cpu(cpu) => Self::Cpu(cpu.resolve(reader)),
+            other => other,
+        }
     }
 
     /// Its time now, in nanoseconds.
@@ -78,6 +93,7 @@ impl Clock {
         match self {
             Self::Realtime => Ok(realtime_now()),
             Self::Monotonic => Ok(monotonic_now()),
+            Self::Cpu(cpu) => cpu.now(),
         }
     }
 

@@ -20,6 +20,15 @@ pub fn sleep_until_clock(clock: Clock, time_ns: u64) -> Result<()> {
                     result => result?,
                 }
             }
+            Clock::Cpu(_) => {
+                let left_ns = time_ns.saturating_sub(clock.now()?);
+                if left_ns == 0 {
+                    return Ok(());
+                }
+                // CPU time passes at most as fast as there are CPUs; look again when it may have come.
+                let step_ns = (left_ns / ostd::cpu::count() as u64).max(clock::COARSE_RESOLUTION_NS);
+                sleep_until(clock::monotonic_now().saturating_add(step_ns))?;
+            }
         }
     }
 }

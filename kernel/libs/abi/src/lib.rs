@@ -9,6 +9,7 @@ pub mod fs;
 pub mod futex;
 pub mod mman;
 pub mod process;
+pub mod sched;
 pub mod signal;
 pub mod system;
 pub mod time;

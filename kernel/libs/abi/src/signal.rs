@@ -113,7 +113,8 @@ pub struct sigevent {
     pub sigev_value: u64,
     pub sigev_signo: i32,
     pub sigev_notify: i32,
-    pub fields: [u8; 48],
+    pub sigev_notify_thread_id: i32,
+    pub fields: [u32; 11],
 }
 
 crate::assert_sizes! {
@@ -155,6 +156,10 @@ mod constants {
     pub const SI_KERNEL: i32 = 0x80;
     pub const SI_QUEUE: i32 = -1;
     pub const SI_TIMER: i32 = -2;
+    pub const SIGEV_SIGNAL: i32 = 0;
+    pub const SIGEV_NONE: i32 = 1;
+    pub const SIGEV_THREAD: i32 = 2;
+    pub const SIGEV_THREAD_ID: i32 = 4;
     pub const SI_MESGQ: i32 = -3;
     pub const SI_TKILL: i32 = -6;
     pub const ILL_ILLOPN: i32 = 2;

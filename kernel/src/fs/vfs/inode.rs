@@ -174,7 +174,7 @@ impl Metadata {
 impl Timestamp {
     /// Wall-clock time now.
     pub fn now() -> Self {
-        Self::from_ns(ostd::timer::boot_wall_ns() + ostd::timer::now_ns())
+        Self::from_ns(crate::time::realtime_now())
     }
 
     /// From nanoseconds since the epoch.
