@@ -206,7 +206,7 @@ syscalls! {
     327 preadv2 fs::vectored::sys_preadv2, partial "RWF_NOWAIT may wait";
     328 pwritev2 fs::vectored::sys_pwritev2, partial "RWF_NOWAIT may wait";
     332 statx fs::stat::sys_statx, partial "no birth times";
-    436 close_range fs::close::sys_close_range, partial "no CLOSE_RANGE_UNSHARE";
+    436 close_range fs::close::sys_close_range, full;
     437 openat2 fs::open::sys_openat2, partial "RESOLVE_CACHED answers EAGAIN";
     439 faccessat2 fs::access::sys_faccessat2, full;
     449 futex_waitv Errno::ENOSYS, absent "later";

@@ -4,6 +4,7 @@ use super::inode::{Attributes, FileType, Timestamp};
 use super::inode_file::drop_privileges;
 use super::permission::{self, WRITE};
 use super::place::Path;
+use super::size_limit;
 use crate::error::{Errno, Result};
 use crate::process::credentials::{Capability, Credentials};
 
@@ -133,6 +134,9 @@ pub fn set_size(path: &Path, size: u64) -> Result<()> {
     let inode = path.inode()?;
     if inode.access().file_type != FileType::Regular {
         return Err(Errno::EINVAL.into());
+    }
+    if size > inode.size() {
+        size_limit::check_size(size)?;
     }
     drop_privileges(inode)?;
     inode.set_attributes(&Attributes { size: Some(size), ..Attributes::default() })

@@ -4,6 +4,7 @@
 
 use super::inode::{Attributes, DirEntry, FileType, Inode};
 use super::mount::MountFlags;
+use super::size_limit;
 use crate::error::{Errno, Result};
 use crate::fs::open_file::{FileOps, OpenFile, flags};
 use crate::mm::page_cache::PageCache;
@@ -51,10 +52,12 @@ impl FileOps for InodeFile {
         let mut position = file.position().lock();
         drop_privileges(inode)?;
         if file.flags() & flags::O_APPEND != 0 {
+            size_limit::limit_write(inode.size(), reader)?;
             let (len, end) = inode.append(reader)?;
             *position = end;
             return Ok(len);
         }
+        size_limit::limit_write(*position, reader)?;
         let len = inode.write_at(*position, reader)?;
         *position += len as u64;
         Ok(len)
@@ -72,8 +75,10 @@ impl FileOps for InodeFile {
         drop_privileges(inode)?;
         if file.flags() & flags::O_APPEND != 0 {
             // As pwrite(2) says under BUGS, and as Linux does: the offset does not count.
+            size_limit::limit_write(inode.size(), reader)?;
             return inode.append(reader).map(|(len, _)| len);
         }
+        size_limit::limit_write(offset, reader)?;
         inode.write_at(offset, reader)
     }
 
@@ -113,6 +118,7 @@ impl FileOps for InodeFile {
 
     fn allocate(&self, file: &OpenFile, mode: u32, offset: u64, len: u64) -> Result<()> {
         let inode = file.inode()?;
+        size_limit::check_size(offset.saturating_add(len))?;
         drop_privileges(inode)?;
         inode.allocate(mode, offset, len)
     }

@@ -20,4 +20,5 @@ pub mod open;
 pub mod permission;
 pub mod place;
 pub mod propagation;
+pub mod size_limit;
 pub mod xattr;

@@ -38,6 +38,7 @@ use crate::context::Context;
 use crate::error::{Errno, Result};
 use crate::fs::vfs::lookup::{self, LookupFlags, LookupStart};
 use crate::fs::vfs::place::Path;
+use crate::process::rlimit::Resource;
 
 const AT_FDCWD: Fd = Fd(lookup::AT_FDCWD);
 const AT_SYMLINK_NOFOLLOW: u32 = 0x100;
@@ -70,6 +71,6 @@ fn lookup_at(
 }
 
 /// RLIMIT_NOFILE.
-fn descriptor_limit(_context: &Context<'_>) -> u64 {
-    1024
+fn descriptor_limit(context: &Context<'_>) -> u64 {
+    context.process.rlimit(Resource::OpenFiles).0
 }

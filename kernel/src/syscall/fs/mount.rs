@@ -9,6 +9,7 @@ use crate::fs::vfs::mount_tree;
 use crate::fs::vfs::place::Path;
 use crate::fs::vfs::propagation::Propagation;
 use crate::process::credentials::Capability;
+use crate::process::table;
 use crate::syscall::{UserCStr, UserPtr};
 use alloc::vec::Vec;
 
@@ -102,7 +103,12 @@ pub fn sys_pivot_root(new_root: UserCStr, put_old: UserCStr, context: &mut Conte
     let new_root = existing_directory(&start, new_root)?;
     let put_old = existing_directory(&start, put_old)?;
     mount_tree::pivot_root(&start.root, &new_root, &put_old)?;
-    context.process.place().move_along(&start.root, &new_root);
+    table::for_each(|process| {
+        if let Some(place) = process.living_place() {
+            place.move_along(&start.root, &new_root);
+        }
+        true
+    });
     Ok(())
 }
 

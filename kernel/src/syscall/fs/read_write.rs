@@ -3,8 +3,10 @@
 use crate::context::Context;
 use crate::error::{Errno, Result};
 use crate::fs::open_file::OpenFile;
+use crate::signal::{SigInfo, Signal, send};
 use crate::syscall::{Fd, UserPtr};
 use alloc::sync::Arc;
+use coffer_abi_types::signal::SI_USER;
 use ostd::mm::{VmReader, VmWriter};
 
 /// The most that one call moves (read(2), NOTES).
@@ -63,7 +65,12 @@ pub fn writable(fd: Fd, context: &Context<'_>) -> Result<Arc<OpenFile>> {
 
 /// EPIPE brings SIGPIPE along.
 pub fn signal_broken_pipe<T>(result: Result<T>, context: &Context<'_>) -> Result<T> {
-    let _ = context;
+    if let Err(error) = &result
+        && error.errno() == Errno::EPIPE
+    {
+        let info = SigInfo::from_process(Signal::PIPE, SI_USER, context.process);
+        send::to_thread(context.thread, info)?;
+    }
     result
 }
 
