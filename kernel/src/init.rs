@@ -8,6 +8,7 @@ pub fn start() {
     let memory_mib = ostd::mm::stats().total * ostd::mm::PAGE_SIZE >> 20;
     log::info!("Coffer: {memory_mib} MiB of memory, {cpus} CPUs");
     crate::time::init();
+    crate::vdso::init();
     let root = match crate::fs::init() {
         Ok(root) => root,
         Err(error) => panic!("no root file system: {error:?}"),

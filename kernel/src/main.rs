@@ -18,6 +18,7 @@ mod signal;
 mod syscall;
 mod thread;
 mod time;
+mod vdso;
 
 ostd::entry!(main);
 

@@ -55,6 +55,7 @@ pub fn offset_ns() -> u64 {
 pub fn set_realtime(now_ns: u64) -> Result<()> {
     let offset = now_ns.checked_sub(monotonic_now()).filter(|&offset| offset > 0).ok_or(Errno::EINVAL)?;
     OFFSET_NS.store(offset, Ordering::Release);
+    crate::vdso::publish_realtime();
     REALTIME_SET.wake_all();
     super::countdown::realtime_was_set();
     Ok(())

@@ -12,6 +12,7 @@ use crate::workspace;
 /// names. The first folder that a package's path starts with decides.
 const LAYERS: &[Layer] = &[
     layer("ostd/stub", 0, &[]),
+    layer("ostd/vdso", 0, &[]),
     layer("ostd", 1, &[]),
     layer("kernel/libs", 2, &["ostd", "kernel/libs"]),
     layer("kernel/drivers", 3, &["ostd", "kernel/libs"]),

@@ -2,6 +2,7 @@
 
 use core::mem::ManuallyDrop;
 use core::ops::Range;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::super::{PAGE_SIZE, Paddr, VmReader, VmWriter, kspace, machine};
 use super::allocator::{self, Use};
@@ -74,6 +75,14 @@ impl UFrame {
         let to = self.at(offset, bytes.len());
         // SAFETY: `at` checked the range, and untyped memory may be written by anybody at any time.
         unsafe { machine::copy_untyped(to, bytes.as_ptr(), bytes.len()) };
+    }
+
+    /// Stores a word that user space may be reading: it sees the old value or the new one. Panics if `offset` is misaligned or beyond the page.
+    pub fn store_u64(&self, offset: usize, value: u64) {
+        assert!(offset.is_multiple_of(size_of::<u64>()), "misaligned store");
+        let to = self.at(offset, size_of::<u64>()).cast::<u64>();
+        // SAFETY: `at` checked the range and the line above the alignment; untyped memory is accessed atomically or by assembly only.
+        unsafe { AtomicU64::from_ptr(to) }.store(value, Ordering::Release);
     }
 
     /// Zeroes a range of bytes. Panics if it exceeds the page.
