@@ -69,7 +69,8 @@ impl FdTable {
         if at >= limit {
             return Err(Errno::EMFILE.into());
         }
-        slots.put(at, Entry { file, close_on_exec })?;
+        slots.reserve(at)?;
+        slots.put(at, Entry { file, close_on_exec });
         if from == slots.lowest_free {
             slots.lowest_free = at + 1;
         }
@@ -82,7 +83,10 @@ impl FdTable {
         if at as u64 >= limit.min(DESCRIPTORS_MAX) {
             return Err(Errno::EBADF.into());
         }
-        let old = self.slots.lock().put(at, Entry { file, close_on_exec })?;
+        let mut slots = self.slots.lock();
+        slots.reserve(at)?;
+        let old = slots.put(at, Entry { file, close_on_exec });
+        drop(slots);
         self.finish_close(old.map(|entry| entry.file));
         Ok(())
     }
@@ -193,13 +197,18 @@ impl Slots {
         self.entries.get(fd.0 as usize).and_then(Option::as_ref).ok_or(Errno::EBADF.into())
     }
 
-    fn put(&mut self, at: usize, entry: Entry) -> Result<Option<Entry>> {
+    /// Makes room for number `at`. Before [`Self::put`], which owns the file: it must not be dropped under the lock.
+    fn reserve(&mut self, at: usize) -> Result<()> {
         if at >= self.entries.len() {
             let more = at + 1 - self.entries.len();
             self.entries.try_reserve(more).map_err(|_| Errno::ENOMEM)?;
             self.entries.resize_with(at + 1, || None);
         }
-        Ok(self.entries[at].replace(entry))
+        Ok(())
+    }
+
+    fn put(&mut self, at: usize, entry: Entry) -> Option<Entry> {
+        self.entries[at].replace(entry)
     }
 
     fn take(&mut self, fd: Fd) -> Result<Entry> {

@@ -138,6 +138,7 @@ syscalls! {
     164 settimeofday time::clock::sys_settimeofday, full;
     165 mount fs::mount::sys_mount, partial "MS_SYNCHRONOUS, MS_DIRSYNC and MS_MANDLOCK change nothing";
     166 umount2 fs::mount::sys_umount2, partial "MNT_EXPIRE does not wait for a second call";
+    179 quotactl Errno::ENOSYS, absent "no quotas";
     187 readahead fs::fadvise::sys_readahead, full;
     188 setxattr fs::xattr::sys_setxattr, full;
     189 lsetxattr fs::xattr::sys_lsetxattr, full;
@@ -195,6 +196,8 @@ syscalls! {
     293 pipe2 ipc::pipe::sys_pipe2, partial "no notification pipes";
     295 preadv fs::vectored::sys_preadv, full;
     296 pwritev fs::vectored::sys_pwritev, full;
+    303 name_to_handle_at Errno::ENOSYS, absent "no file handles";
+    304 open_by_handle_at Errno::ENOSYS, absent "no file handles";
     305 clock_adjtime time::adjust::sys_clock_adjtime, partial "reads only";
     306 syncfs fs::sync::sys_syncfs, full;
     309 getcpu sched::yielding::sys_getcpu, full;
@@ -206,9 +209,16 @@ syscalls! {
     327 preadv2 fs::vectored::sys_preadv2, partial "RWF_NOWAIT may wait";
     328 pwritev2 fs::vectored::sys_pwritev2, partial "RWF_NOWAIT may wait";
     332 statx fs::stat::sys_statx, partial "no birth times";
+    428 open_tree Errno::ENOSYS, absent "mount(2) serves";
+    429 move_mount Errno::ENOSYS, absent "mount(2) serves";
+    430 fsopen Errno::ENOSYS, absent "mount(2) serves";
+    431 fsconfig Errno::ENOSYS, absent "mount(2) serves";
+    432 fsmount Errno::ENOSYS, absent "mount(2) serves";
+    433 fspick Errno::ENOSYS, absent "mount(2) serves";
     436 close_range fs::close::sys_close_range, full;
     437 openat2 fs::open::sys_openat2, partial "RESOLVE_CACHED answers EAGAIN";
     439 faccessat2 fs::access::sys_faccessat2, full;
+    442 mount_setattr Errno::ENOSYS, absent "mount(2) serves";
     449 futex_waitv Errno::ENOSYS, absent "later";
     452 fchmodat2 fs::chmod::sys_fchmodat2, full;
 }
