@@ -56,7 +56,8 @@ impl<T: ?Sized> Mutex<T> {
         self.state
             .compare_exchange(FREE, HELD, Ordering::Acquire, Ordering::Relaxed)
             .is_ok()
-            .then_some(MutexGuard { lock: self, _not_send: core::marker::PhantomData })
+            // Not `then_some`: a guard that is made and dropped would unlock what somebody else holds.
+            .then(|| MutexGuard { lock: self, _not_send: core::marker::PhantomData })
     }
 
     /// The value, through exclusive access to the lock.
@@ -110,5 +111,20 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for Mutex<T> {
 impl<T: ?Sized + fmt::Debug> fmt::Debug for MutexGuard<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Mutex;
+
+    #[test]
+    fn a_failed_attempt_leaves_the_lock_to_its_holder() {
+        let lock = Mutex::new(1);
+        let held = lock.try_lock().unwrap();
+        assert!(lock.try_lock().is_none());
+        assert!(lock.try_lock().is_none(), "the first attempt must not have unlocked it");
+        drop(held);
+        assert_eq!(lock.try_lock().map(|value| *value), Some(1));
     }
 }

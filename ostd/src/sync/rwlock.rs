@@ -74,13 +74,14 @@ impl<T: ?Sized> RwLock<T> {
     /// Shares the value if no writer has it or waits for it.
     pub fn try_read(&self) -> Option<RwLockReadGuard<'_, T>> {
         self.try_acquire_read()
-            .then_some(RwLockReadGuard { lock: self, _not_send: core::marker::PhantomData })
+            // Not `then_some`: a guard that is made and dropped would give back what was never taken.
+            .then(|| RwLockReadGuard { lock: self, _not_send: core::marker::PhantomData })
     }
 
     /// Takes the value if nobody has it.
     pub fn try_write(&self) -> Option<RwLockWriteGuard<'_, T>> {
         self.try_acquire_write()
-            .then_some(RwLockWriteGuard { lock: self, _not_send: core::marker::PhantomData })
+            .then(|| RwLockWriteGuard { lock: self, _not_send: core::marker::PhantomData })
     }
 
     /// The value, through exclusive access to the lock.
@@ -171,5 +172,24 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLockReadGuard<'_, T> {
 impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLockWriteGuard<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::RwLock;
+
+    #[test]
+    fn a_failed_attempt_leaves_the_lock_to_its_holders() {
+        let lock = RwLock::new(1);
+        let reader = lock.try_read().unwrap();
+        assert!(lock.try_write().is_none());
+        assert!(lock.try_write().is_none(), "the first attempt must not have freed it");
+        drop(reader);
+        let writer = lock.try_write().unwrap();
+        assert!(lock.try_read().is_none());
+        assert!(lock.try_write().is_none(), "the attempt to read must not have changed the count");
+        drop(writer);
+        assert_eq!(lock.try_read().map(|value| *value), Some(1));
     }
 }

@@ -59,14 +59,15 @@ impl<T: ?Sized> SpinLock<T> {
     /// Takes the lock if it is free.
     pub fn try_lock(&self) -> Option<SpinLockGuard<'_, T>> {
         let preempt = disable_preemption();
-        self.try_acquire().then_some(SpinLockGuard { lock: self, _irq: None, _preempt: preempt })
+        // Not `then_some`: a guard that is made and dropped would unlock what somebody else holds.
+        self.try_acquire().then(|| SpinLockGuard { lock: self, _irq: None, _preempt: preempt })
     }
 
     /// As [`Self::try_lock`], with interrupts off.
     pub fn try_lock_irq(&self) -> Option<SpinLockGuard<'_, T>> {
         let preempt = disable_preemption();
         let irq = irq::disable_local();
-        self.try_acquire().then_some(SpinLockGuard { lock: self, _irq: Some(irq), _preempt: preempt })
+        self.try_acquire().then(|| SpinLockGuard { lock: self, _irq: Some(irq), _preempt: preempt })
     }
 
     /// The value, through exclusive access to the lock.
@@ -130,5 +131,21 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for SpinLock<T> {
 impl<T: ?Sized + fmt::Debug> fmt::Debug for SpinLockGuard<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SpinLock;
+
+    #[test]
+    fn a_failed_attempt_leaves_the_lock_to_its_holder() {
+        let lock = SpinLock::new(1);
+        let held = lock.lock();
+        assert!(lock.try_lock().is_none());
+        assert!(lock.try_lock_irq().is_none());
+        assert!(lock.try_lock().is_none(), "the first attempts must not have unlocked it");
+        drop(held);
+        assert_eq!(lock.try_lock().map(|value| *value), Some(1));
     }
 }
