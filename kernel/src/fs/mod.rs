@@ -4,6 +4,7 @@ pub mod devtmpfs;
 pub mod fd_table;
 pub mod initramfs;
 pub mod open_file;
+pub mod overlay;
 pub mod pipe;
 pub mod pseudo;
 pub mod tmpfs;
@@ -20,6 +21,7 @@ use vfs::mount_ns::MountNs;
 pub fn init() -> Result<Arc<MountNs>> {
     crate::device::mem::register()?;
     tmpfs::register();
+    overlay::register();
     devtmpfs::register();
     crate::mm::reclaim::register_shrinker(vfs::dentry_cache::shrink);
     initramfs::mount_root(ostd::boot::info().initramfs)
