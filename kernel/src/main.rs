@@ -11,7 +11,6 @@ mod error;
 mod event;
 mod fs;
 mod init;
-mod loader;
 mod mm;
 mod process;
 mod random;
