@@ -23,7 +23,9 @@ pub mod reclaim;
 pub mod remap;
 pub mod report;
 pub mod residence;
+pub mod remote;
 pub mod sync;
+pub mod text;
 
 pub use address_space::AddressSpace;
 pub use area::{AreaFlags, Backing, VmArea};
