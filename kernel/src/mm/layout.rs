@@ -45,16 +45,10 @@ impl Layout {
         }
     }
 
-    /// Four random words, as good as the machine has them.
+    /// Four random words.
     pub fn random() -> [u64; 4] {
         let mut bytes = [0; 32];
-        if ostd::random::fill(&mut bytes).is_err() {
-            // No hardware randomness: the clock's low bits are what is left.
-            bytes.chunks_exact_mut(8).for_each(|chunk| {
-                let now = ostd::timer::now_ns().wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23);
-                chunk.copy_from_slice(&now.to_le_bytes());
-            });
-        }
+        crate::random::fill(&mut bytes);
         let mut words = [0; 4];
         for (word, chunk) in words.iter_mut().zip(bytes.chunks_exact(8)) {
             *word = chunk.iter().fold(0, |word, &byte| word << 8 | u64::from(byte));

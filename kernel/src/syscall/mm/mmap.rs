@@ -3,6 +3,7 @@
 use crate::context::Context;
 use crate::error::{Errno, Error, Result};
 use crate::fs::open_file::OpenFile;
+use crate::fs::vfs::mount::MountFlags;
 use crate::mm::area::RIGHTS;
 use crate::mm::map::Source;
 use crate::mm::{AreaFlags, Limits, MapRequest, Place};
@@ -96,6 +97,12 @@ fn file_source(
         return Err(Errno::EACCES.into());
     }
     let mut max_rights = RIGHTS;
+    if file.path().mount.flags().contains(MountFlags::NO_EXEC) {
+        if rights.contains(PageFlags::EXECUTE) {
+            return Err(Error::with(Errno::EPERM, "the file system is mounted noexec"));
+        }
+        max_rights -= PageFlags::EXECUTE;
+    }
     if is_shared && !file.is_writable() {
         max_rights -= PageFlags::WRITE;
     }
