@@ -6,7 +6,9 @@ pub mod initramfs;
 pub mod open_file;
 pub mod overlay;
 pub mod pipe;
+pub mod proc;
 pub mod pseudo;
+pub mod synthetic;
 pub mod tmpfs;
 pub mod vfs;
 
@@ -23,6 +25,7 @@ pub fn init() -> Result<Arc<MountNs>> {
     tmpfs::register();
     overlay::register();
     devtmpfs::register();
+    proc::register();
     crate::mm::reclaim::register_shrinker(vfs::dentry_cache::shrink);
     initramfs::mount_root(ostd::boot::info().initramfs)
 }

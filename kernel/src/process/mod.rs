@@ -18,7 +18,7 @@ use crate::fs::vfs::place::{FsPlace, Path};
 use crate::mm::AddressSpace;
 use crate::signal::state::ProcessSignals;
 use crate::signal::{Actions, Signal};
-use crate::thread::Thread;
+use crate::thread::{NAME_LEN, Thread};
 use crate::time::ProcessTimers;
 use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
@@ -60,6 +60,8 @@ pub struct Process {
     credentials: SpinLock<Arc<Credentials>>,
     limits: SpinLock<Limits>,
     program: SpinLock<Program>,
+    /// The name of its last thread, once that has gone.
+    last_name: SpinLock<[u8; NAME_LEN]>,
     family: SpinLock<Family>,
     group: SpinLock<Arc<ProcessGroup>>,
     exit: SpinLock<Option<ExitStatus>>,
@@ -170,6 +172,7 @@ impl Process {
             credentials: SpinLock::new(parts.credentials),
             limits: SpinLock::new(parts.limits),
             program: SpinLock::new(parts.program),
+            last_name: SpinLock::new([0; NAME_LEN]),
             family: SpinLock::new(Family::default()),
             group: SpinLock::new(parts.group.clone()),
             exit: SpinLock::new(None),
@@ -370,6 +373,11 @@ impl Process {
         self.threads.lock_irq().first().cloned()
     }
 
+    /// The name of its oldest thread; of a zombie, that of its last one. Padded with zeros.
+    pub fn name(&self) -> [u8; NAME_LEN] {
+        self.first_thread().map_or_else(|| *self.last_name.lock(), |thread| thread.name())
+    }
+
     /// Adds a thread.
     pub fn add_thread(&self, thread: Arc<Thread>) {
         self.threads.lock_irq().push(thread);
@@ -382,6 +390,9 @@ impl Process {
             threads.iter().position(|other| core::ptr::eq(&**other, thread)).map(|at| threads.remove(at));
         let left = threads.len();
         drop(threads);
+        if left == 0 {
+            *self.last_name.lock() = thread.name();
+        }
         drop(gone);
         left
     }

@@ -8,10 +8,12 @@ mod entity;
 mod load;
 mod placement;
 mod queue;
+mod usage;
 
 pub use entity::{Entity, Policy, of, start_values};
-pub use queue::ROUND_ROBIN_NS;
 pub use load::{load_average, runnable};
+pub use queue::ROUND_ROBIN_NS;
+pub use usage::{busy_ns, switches};
 
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -51,6 +53,7 @@ impl Scheduler for Queues {
         let queue = self.queues.on(cpu);
         let current_may_stay = current.is_none_or(|task| may_run(task, cpu));
         let next = queue.pick(current, has_yielded || !current_may_stay);
+        queue.count_switch(next.is_some());
         if next.is_some() || current.is_some() {
             return next;
         }
@@ -63,7 +66,9 @@ impl Scheduler for Queues {
     }
 
     fn account(&self, cpu: CpuId, current: &Task, ran_ns: u64) -> bool {
-        let reconsider = self.queues.on(cpu).account(current, ran_ns);
+        let queue = self.queues.on(cpu);
+        queue.charge(ran_ns);
+        let reconsider = queue.account(current, ran_ns);
         reconsider || !may_run(current, cpu) && ostd::cpu::count() > 1
     }
 
@@ -74,7 +79,7 @@ impl Scheduler for Queues {
 
 /// Whether the task's affinity allows `cpu`.
 fn may_run(task: &Task, cpu: CpuId) -> bool {
-    of(task).is_none_or(|entity| entity.affinity() & bit(cpu) != 0)
+    entity::of(task).is_none_or(|entity| entity.affinity() & bit(cpu) != 0)
 }
 
 fn bit(cpu: CpuId) -> u64 {

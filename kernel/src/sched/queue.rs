@@ -23,6 +23,8 @@ pub(super) struct CpuQueue {
     /// Beside the lock, for others to look at.
     len: AtomicUsize,
     floor: AtomicU64,
+    busy_ns: AtomicU64,
+    switches: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -51,6 +53,27 @@ impl CpuQueue {
     /// How many tasks wait.
     pub fn len(&self) -> usize {
         self.len.load(Ordering::Relaxed)
+    }
+
+    /// Adds to the time that tasks have run here. Only this CPU does.
+    pub fn charge(&self, ran_ns: u64) {
+        self.busy_ns.store(self.busy_ns.load(Ordering::Relaxed) + ran_ns, Ordering::Relaxed);
+    }
+
+    /// Nanoseconds that tasks have run here.
+    pub fn busy_ns(&self) -> u64 {
+        self.busy_ns.load(Ordering::Relaxed)
+    }
+
+    /// Counts a pick that changed who runs. Only this CPU does.
+    pub fn count_switch(&self, has_switched: bool) {
+        let switches = self.switches.load(Ordering::Relaxed) + u64::from(has_switched);
+        self.switches.store(switches, Ordering::Relaxed);
+    }
+
+    /// How often another task was picked here.
+    pub fn switches(&self) -> u64 {
+        self.switches.load(Ordering::Relaxed)
     }
 
     /// Whether a task runs.

@@ -8,7 +8,6 @@ mod fs;
 mod futex;
 mod ipc;
 mod mm;
-mod net;
 mod restart;
 mod sched;
 mod table;

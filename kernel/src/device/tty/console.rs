@@ -1,10 +1,12 @@
 //! The serial line as a terminal: /dev/ttyS0, and /dev/console, which is the same.
 
 use super::file::TtyFile;
-use super::{Port, Tty};
+use super::{Port, Tty, job};
 use crate::device::registry;
-use crate::error::Result;
+use crate::error::{Errno, Result};
+use crate::fs::open_file::flags::O_NOCTTY;
 use crate::fs::vfs::file_system::device_number;
+use crate::thread::Thread;
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -18,6 +20,8 @@ use ostd::task::Task;
 const SERIAL: (u32, u32) = (4, 64);
 /// Major and minor number of /dev/console.
 const CONSOLE: (u32, u32) = (5, 1);
+/// Major and minor number of /dev/tty.
+const OWN: (u32, u32) = (5, 0);
 /// What was typed and not looked at, at most. Typing faster than the kernel runs loses characters, as it does on any UART.
 const TYPED_MAX: usize = 1024;
 
@@ -38,9 +42,17 @@ static TYPED_QUEUE: WaitQueue = WaitQueue::new();
 /// # Errors
 /// EEXIST if a device number is taken, ENOMEM.
 pub fn register() -> Result<()> {
-    registry::register_char_with(SERIAL.0, SERIAL.1, "ttyS0", 0o620, |_, _, _| TtyFile::open(&TTY))?;
+    registry::register_char_with(SERIAL.0, SERIAL.1, "ttyS0", 0o620, |_, _, flags| {
+        TtyFile::open(&TTY, flags)
+    })?;
     registry::register_char_with(CONSOLE.0, CONSOLE.1, "console", 0o600, |_, _, _| {
         Ok(TtyFile::open_console(&TTY))
+    })?;
+    // The terminal of whoever asks.
+    registry::register_char_with(OWN.0, OWN.1, "tty", 0o666, |_, _, flags| {
+        let thread = Thread::current().ok_or(Errno::ENXIO)?;
+        let own = job::terminal_of(&thread.process().session()).ok_or(Errno::ENXIO)?;
+        TtyFile::open(&own, flags | O_NOCTTY)
     })?;
     // The interrupt only stores bytes: keys send signals, which is work for a task.
     TYPED.lock_irq().reserve_exact(TYPED_MAX);

@@ -4,9 +4,12 @@ use super::{Tty, hung_up_events, ioctl};
 use crate::context::Context;
 use crate::error::{Errno, Result};
 use crate::event::{IoEvents, Pollee};
+use crate::fs::open_file::flags::{O_ACCMODE, O_NOCTTY, O_WRONLY};
 use crate::fs::open_file::{FileOps, OpenFile};
+use crate::signal::Signal;
 use crate::thread::wait;
 use alloc::sync::Arc;
+use coffer_abi_types::tty::local::TOSTOP;
 use coffer_line_discipline::INPUT_MAX;
 use core::sync::atomic::Ordering;
 use ostd::mm::{VmReader, VmWriter};
@@ -23,15 +26,19 @@ pub struct TtyFile {
 }
 
 impl TtyFile {
-    /// An open file of `tty`.
+    /// An open file of `tty`, which becomes the caller's controlling terminal if the caller can use one and O_NOCTTY does not forbid it.
     ///
     /// # Errors
     /// EBUSY after TIOCEXCL, without CAP_SYS_ADMIN.
-    pub fn open(tty: &Arc<Tty>) -> Result<Arc<dyn FileOps>> {
+    pub fn open(tty: &Arc<Tty>, flags: u32) -> Result<Arc<dyn FileOps>> {
         if tty.is_exclusive.load(Ordering::Relaxed) && !ioctl::is_administrator() {
             return Err(Errno::EBUSY.into());
         }
-        Ok(Self::new(tty, Some(tty.hangups.load(Ordering::Acquire))))
+        let file = Self::new(tty, Some(tty.hangups.load(Ordering::Acquire)));
+        if flags & O_NOCTTY == 0 && flags & O_ACCMODE != O_WRONLY {
+            tty.offer_control();
+        }
+        Ok(file)
     }
 
     /// As [`Self::open`], for /dev/console.
@@ -114,6 +121,7 @@ impl FileOps for TtyFile {
         if self.is_hung_up() || writer.remaining() == 0 {
             return Ok(0);
         }
+        self.tty.check_turn(Signal::TTIN)?;
         let mut bytes = alloc::vec![0; writer.remaining().min(INPUT_MAX)];
         let len = match self.tty.patience() {
             None => self.read_line(file, &mut bytes)?,
@@ -124,6 +132,9 @@ impl FileOps for TtyFile {
     }
 
     fn write(&self, file: &OpenFile, reader: &mut VmReader<'_>) -> Result<usize> {
+        if !self.is_hung_up() && self.tty.settings().c_lflag & TOSTOP != 0 {
+            self.tty.check_turn(Signal::TTOU)?;
+        }
         let mut total = 0;
         let mut piece = [0; PIECE];
         while reader.remaining() > 0 {

@@ -1,9 +1,11 @@
 //! The requests of ioctl_tty(2) that both sides of a terminal answer.
 
-use super::Tty;
+use super::{Tty, job};
 use crate::context::Context;
 use crate::error::{Errno, Result};
+use crate::process::Process;
 use crate::process::credentials::Capability;
+use crate::signal::Signal;
 use crate::syscall::UserPtr;
 use crate::thread::Thread;
 use alloc::sync::Arc;
@@ -11,8 +13,8 @@ use coffer_abi_types::tty::control::{B38400, B115200, CBAUD};
 use coffer_abi_types::tty::packet::{TIOCPKT_FLUSHREAD, TIOCPKT_FLUSHWRITE, TIOCPKT_START, TIOCPKT_STOP};
 use coffer_abi_types::tty::request::{
     FIONREAD, TCFLSH, TCGETS, TCGETS2, TCSBRK, TCSBRKP, TCSETS, TCSETS2, TCSETSF, TCSETSF2, TCSETSW,
-    TCSETSW2, TCXONC, TIOCCBRK, TIOCEXCL, TIOCGDEV, TIOCGEXCL, TIOCGWINSZ, TIOCNXCL, TIOCOUTQ, TIOCSBRK,
-    TIOCSTI, TIOCSWINSZ,
+    TCSETSW2, TCXONC, TIOCCBRK, TIOCEXCL, TIOCGDEV, TIOCGEXCL, TIOCGPGRP, TIOCGSID, TIOCGWINSZ, TIOCNOTTY,
+    TIOCNXCL, TIOCOUTQ, TIOCSBRK, TIOCSCTTY, TIOCSPGRP, TIOCSTI, TIOCSWINSZ, TIOCVHANGUP,
 };
 use coffer_abi_types::tty::{termios, termios2, winsize};
 use core::sync::atomic::Ordering;
@@ -37,6 +39,9 @@ pub fn serve(
     argument: usize,
     context: &mut Context<'_>,
 ) -> Result<isize> {
+    if side == Side::Terminal && changes(command) {
+        tty.check_turn(Signal::TTOU)?;
+    }
     match command {
         TCGETS => UserPtr::new(argument).write(&without_speeds(&tty.settings()))?,
         TCGETS2 => UserPtr::new(argument).write(&tty.settings())?,
@@ -64,12 +69,83 @@ pub fn serve(
             UserPtr::new(argument).write(&i32::from(tty.is_exclusive.load(Ordering::Relaxed)))?;
         }
         TIOCGDEV => UserPtr::new(argument).write(&(tty.device() as u32))?,
+        TIOCSCTTY => take_control(tty, argument, context.process)?,
+        TIOCNOTTY => give_up(tty, context.process)?,
+        TIOCGPGRP => UserPtr::new(argument).write(&foreground(tty, side, context.process)?)?,
+        TIOCSPGRP => set_foreground(tty, UserPtr::new(argument).read()?, context.process)?,
+        TIOCGSID => UserPtr::new(argument).write(&session_id(tty, side, context.process)?)?,
+        TIOCVHANGUP if is_administrator() => tty.cut(),
+        TIOCVHANGUP => return Err(Errno::EPERM.into()),
         // Typing in another's name has only ever served attacks; Linux made refusing it an option in 6.2.
         TIOCSTI => return Err(Errno::EIO.into()),
         _ => return Err(Errno::ENOTTY.into()),
     }
-    let _ = context;
     Ok(0)
+}
+
+/// Requests that a background process may not make.
+fn changes(command: u32) -> bool {
+    matches!(
+        command,
+        TCSETS
+            | TCSETSW
+            | TCSETSF
+            | TCSETS2
+            | TCSETSW2
+            | TCSETSF2
+            | TCSBRK
+            | TCSBRKP
+            | TCFLSH
+            | TCXONC
+            | TIOCSPGRP
+    )
+}
+
+/// TIOCSCTTY; argument 1 takes the terminal from another session.
+fn take_control(tty: &Arc<Tty>, argument: usize, process: &Arc<Process>) -> Result<()> {
+    tty.take_control(process, argument == 1 && process.credentials().has(Capability::SysAdmin))
+}
+
+/// TIOCNOTTY: for a leader it ends the whole session's use of the terminal. For others nothing is left to do: a process has the terminal
+/// of its session. COMPAT: on Linux a process that is no leader can give it up for itself.
+fn give_up(tty: &Arc<Tty>, process: &Arc<Process>) -> Result<()> {
+    if !tty.controls(process) {
+        return Err(Errno::ENOTTY.into());
+    }
+    let session = process.session();
+    if session.id().global() == process.pid() {
+        job::leader_ends(&session);
+    }
+    Ok(())
+}
+
+/// The master's side may ask about any session, the terminal's only about its own.
+fn check_own(tty: &Arc<Tty>, side: Side, process: &Process) -> Result<()> {
+    if side == Side::Terminal && !tty.controls(process) { Err(Errno::ENOTTY.into()) } else { Ok(()) }
+}
+
+fn foreground(tty: &Arc<Tty>, side: Side, process: &Process) -> Result<i32> {
+    check_own(tty, side, process)?;
+    Ok(tty.foreground_id().map_or(0, |id| id.number_in(process.pid_namespace()) as i32))
+}
+
+fn session_id(tty: &Arc<Tty>, side: Side, process: &Process) -> Result<i32> {
+    check_own(tty, side, process)?;
+    let session = tty.session().ok_or(Errno::ENOTTY)?;
+    Ok(session.id().number_in(process.pid_namespace()) as i32)
+}
+
+fn set_foreground(tty: &Arc<Tty>, number: i32, process: &Process) -> Result<()> {
+    if !tty.controls(process) {
+        return Err(Errno::ENOTTY.into());
+    }
+    let number = u32::try_from(number).map_err(|_| Errno::EINVAL)?;
+    let group = process.pid_namespace().find(number).and_then(|id| id.group()).ok_or(Errno::ESRCH)?;
+    if !Arc::ptr_eq(group.session(), &process.session()) {
+        return Err(Errno::EPERM.into());
+    }
+    tty.set_foreground(&group);
+    Ok(())
 }
 
 /// Whether the caller may administer the system; kernel tasks may.
@@ -120,7 +196,10 @@ fn change_settings(tty: &Tty, new: termios2, flushes_input: bool) {
 }
 
 fn resize(tty: &Arc<Tty>, size: winsize) {
-    *tty.window.lock() = size;
+    let old = core::mem::replace(&mut *tty.window.lock(), size);
+    if old != size {
+        tty.signal_foreground(Signal::WINCH);
+    }
 }
 
 /// TCFLSH: 0 input, 1 output, 2 both.

@@ -4,6 +4,7 @@
 pub mod console;
 mod file;
 mod ioctl;
+pub mod job;
 
 use crate::event::{IoEvents, Pollee};
 use alloc::string::String;
@@ -46,6 +47,11 @@ pub trait Port: Send + Sync + core::fmt::Debug {
         let _ = status;
     }
 
+    /// Whether it is a pseudo terminal's master.
+    fn is_pseudo(&self) -> bool {
+        false
+    }
+
     /// The terminal was opened by its name (`true`), or nobody has it open any more.
     fn in_use(&self, is_open: bool) {
         let _ = is_open;
@@ -61,6 +67,7 @@ pub struct Tty {
     port: Arc<dyn Port>,
     pollee: Pollee,
     window: SpinLock<winsize>,
+    control: job::ControlLock,
     /// Open files.
     opens: AtomicUsize,
     /// Files that were opened before the last hang-up are dead.
@@ -86,6 +93,7 @@ impl Tty {
             port,
             pollee: Pollee::new(),
             window: SpinLock::new(winsize::default()),
+            control: job::ControlLock::default(),
             opens: AtomicUsize::new(0),
             hangups: AtomicU32::new(0),
             is_exclusive: AtomicBool::new(false),
@@ -132,6 +140,7 @@ impl Tty {
             taken
         };
         self.after_input(&effects);
+        effects.keys.iter().for_each(|&key| self.press(key));
         taken
     }
 

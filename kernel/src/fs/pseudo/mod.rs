@@ -1,5 +1,7 @@
 //! Places for objects that have none in a tree: pipes, sockets, eventfd and their like.
 
+pub mod namespace;
+
 use super::vfs::dentry::Dentry;
 use super::vfs::file_system::{SuperBlock, SuperBlockOps, allocate_device};
 use super::vfs::inode::{Attributes, FileType, Inode, Metadata, Timestamp};
@@ -45,6 +47,11 @@ pub fn new_path(
 /// A place whose inode the caller provides (memfd: a tmpfs file; nsfs).
 pub fn path_of(inode: Arc<dyn Inode>, name: &str) -> Path {
     Path { dentry: Dentry::new_root(inode, name.as_bytes()), mount: MOUNT.clone() }
+}
+
+/// The device number that all of them have.
+fn device() -> u64 {
+    MOUNT.super_block().device()
 }
 
 #[derive(Debug)]

@@ -54,6 +54,12 @@ pub struct Mount {
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+static ALIVE: AtomicUsize = AtomicUsize::new(0);
+
+/// How many mounts there are, detached ones that are still in use included.
+pub fn alive() -> usize {
+    ALIVE.load(Ordering::Relaxed)
+}
 
 /// Keeps the shapes of all mount trees while one of them changes. Walks do not take it.
 pub static TREE_LOCK: Mutex<()> = Mutex::new(());
@@ -67,6 +73,7 @@ impl Mount {
         flags: MountFlags,
     ) -> Arc<Self> {
         super_block.mount_added();
+        ALIVE.fetch_add(1, Ordering::Relaxed);
         Arc::new(Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             super_block,
@@ -244,6 +251,7 @@ impl Mount {
 impl Drop for Mount {
     fn drop(&mut self) {
         propagation::forget(*self.sharing.get_mut());
+        ALIVE.fetch_sub(1, Ordering::Relaxed);
         self.super_block.mount_removed();
     }
 }

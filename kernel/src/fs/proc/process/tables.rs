@@ -1,0 +1,122 @@
+//! /proc/PID/limits, mounts, mountinfo, mountstats, cgroup and net: tables about a process.
+
+use super::Subject;
+use super::subject::Class;
+use crate::error::{Errno, Result};
+use crate::fs::synthetic::{Listing, Owner, Source, Text, TextFile};
+use crate::fs::vfs::inode::{FileType, Inode};
+use crate::fs::vfs::mount_ns::MountNs;
+use crate::fs::vfs::mount_report;
+use crate::fs::vfs::place::Path;
+use crate::process::rlimit::INFINITY;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// Names and units of the limits, by number.
+const LIMITS: [(&str, &str); 16] = [
+    ("Max cpu time", "seconds"),
+    ("Max file size", "bytes"),
+    ("Max data size", "bytes"),
+    ("Max stack size", "bytes"),
+    ("Max core file size", "bytes"),
+    ("Max resident set", "bytes"),
+    ("Max processes", "processes"),
+    ("Max open files", "files"),
+    ("Max locked memory", "bytes"),
+    ("Max address space", "bytes"),
+    ("Max file locks", "locks"),
+    ("Max pending signals", "signals"),
+    ("Max msgqueue size", "bytes"),
+    ("Max nice priority", ""),
+    ("Max realtime priority", ""),
+    ("Max realtime timeout", "us"),
+];
+
+/// /proc/PID/limits.
+pub fn show_limits(subject: &Subject, text: &mut Text) -> Result<()> {
+    let limits = subject.process()?.limits();
+    text.add(format_args!("{:<25} {:<20} {:<20} {:<10}\n", "Limit", "Soft Limit", "Hard Limit", "Units"));
+    for ((name, unit), limit) in LIMITS.iter().zip(limits) {
+        text.add(format_args!("{name:<25}"));
+        for value in [limit.rlim_cur, limit.rlim_max] {
+            match value {
+                INFINITY => text.add(format_args!(" {:<20}", "unlimited")),
+                value => text.add(format_args!(" {value:<20}")),
+            }
+        }
+        text.add(format_args!(" {unit:<10}\n"));
+    }
+    Ok(())
+}
+
+/// /proc/PID/cgroup: all processes are in the root of the one hierarchy.
+pub fn show_cgroup(subject: &Subject, text: &mut Text) -> Result<()> {
+    subject.process()?;
+    text.bytes(b"0::/\n");
+    Ok(())
+}
+
+/// /proc/PID/mounts.
+pub fn show_mounts(subject: &Subject, text: &mut Text) -> Result<()> {
+    show(subject, text, mount_report::mounts)
+}
+
+/// /proc/PID/mountinfo.
+pub fn show_mountinfo(subject: &Subject, text: &mut Text) -> Result<()> {
+    show(subject, text, mount_report::mountinfo)
+}
+
+/// /proc/PID/mountstats.
+pub fn show_mountstats(subject: &Subject, text: &mut Text) -> Result<()> {
+    show(subject, text, mount_report::mountstats)
+}
+
+fn show(subject: &Subject, text: &mut Text, table: fn(&MountNs, &Path) -> Vec<u8>) -> Result<()> {
+    let process = subject.process()?;
+    let namespaces = process.namespaces().ok_or(Errno::EINVAL)?;
+    let place = process.living_place().ok_or(Errno::EINVAL)?;
+    text.bytes(&table(&namespaces.mount, &place.root()));
+    Ok(())
+}
+
+/// /proc/PID/net, as long as there is no network: the tables that programs open without asking, empty.
+#[derive(Debug)]
+pub struct Network(pub Subject);
+
+#[rustfmt::skip]
+const NETWORK: [(&str, &str); 5] = [
+    ("dev", "Inter-|   Receive                                                |  Transmit\n \
+        face |bytes    packets errs drop fifo frame compressed multicast|\
+        bytes    packets errs drop fifo colls carrier compressed\n"),
+    ("route", "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"),
+    ("tcp", "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"),
+    ("udp", "   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref \
+        pointer drops\n"),
+    ("unix", "Num       RefCount Protocol Flags    Type St Inode Path\n"),
+];
+
+/// Numbers of these files among those in /proc/PID.
+const NETWORK_INODES: u64 = 0x100;
+
+impl Listing for Network {
+    fn find(&self, name: &[u8]) -> Result<Arc<dyn Inode>> {
+        let index = NETWORK.iter().position(|(file, _)| file.as_bytes() == name).ok_or(Errno::ENOENT)?;
+        let ino = self.0.ino(Class::Process, NETWORK_INODES + index as u64);
+        let source: Arc<dyn Source> = Arc::new(NETWORK[index].1);
+        Ok(TextFile::new(self.0.volume.face(ino, FileType::Regular, 0o444), source))
+    }
+
+    fn list(&self, from: u64, emit: &mut dyn FnMut(&[u8], u64, FileType, u64) -> bool) -> Result<()> {
+        for (index, (name, _)) in (0..).zip(NETWORK).skip(usize::try_from(from).unwrap_or(usize::MAX)) {
+            let ino = self.0.ino(Class::Process, NETWORK_INODES + index);
+            if !emit(name.as_bytes(), ino, FileType::Regular, index + 1) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn owner(&self) -> Owner {
+        (0, 0)
+    }
+}
