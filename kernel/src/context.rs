@@ -1,9 +1,9 @@
 //! Evidence that we run for a user thread, with handles to what every call needs.
 
 use crate::error::Result;
-use crate::fs::fd_table::DESCRIPTORS_MAX;
 use crate::fs::open_file::OpenFile;
 use crate::process::Process;
+use crate::process::rlimit::Resource;
 use crate::syscall::{Fd, UserPtr};
 use crate::thread::Thread;
 use alloc::sync::Arc;
@@ -26,7 +26,8 @@ impl Context<'_> {
     /// # Errors
     /// EMFILE past the process's limit.
     pub fn install(&self, file: Arc<OpenFile>, close_on_exec: bool) -> Result<Fd> {
-        self.process.fds().install(file, close_on_exec, DESCRIPTORS_MAX)
+        let (limit, _) = self.process.rlimit(Resource::OpenFiles);
+        self.process.fds().install(file, close_on_exec, limit)
     }
 
     /// Gives both files descriptors and writes these to `fds`; on failure there are none.

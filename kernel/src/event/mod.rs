@@ -3,6 +3,8 @@
 pub mod epoll;
 pub mod eventfd;
 pub mod poll;
+pub mod signalfd;
+pub mod timerfd;
 
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;

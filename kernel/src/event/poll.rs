@@ -5,7 +5,7 @@ use crate::error::{Errno, Result};
 use crate::fs::fd_table::FdTable;
 use crate::fs::open_file::OpenFile;
 use crate::syscall::Fd;
-use crate::thread::wait;
+use crate::thread::{Thread, wait};
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use coffer_abi_types::event::pollfd;
@@ -16,8 +16,13 @@ use coffer_abi_types::event::pollfd;
 /// ERESTARTNOHAND on a signal.
 pub fn poll(fds: &FdTable, items: &mut [pollfd], deadline_ns: Option<u64>) -> Result<usize> {
     let ready = scan(fds, items);
-    if ready > 0 || deadline_ns == Some(0) {
+    if ready > 0 {
         return Ok(ready);
+    }
+    if deadline_ns == Some(0) {
+        // Even a call that does not sleep tells of a signal: one that its own mask has let in, most of all.
+        let is_interrupted = Thread::current().is_some_and(|thread| thread.has_pending_signal());
+        return if is_interrupted { Err(Errno::ERESTARTNOHAND.into()) } else { Ok(0) };
     }
     let mut sleep = Sleep { files: Vec::new(), observer: None };
     sleep.files.try_reserve_exact(items.len()).map_err(|_| Errno::ENOMEM)?;

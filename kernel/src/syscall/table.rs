@@ -186,10 +186,19 @@ syscalls! {
     267 readlinkat fs::readlink::sys_readlinkat, full;
     268 fchmodat fs::chmod::sys_fchmodat, full;
     269 faccessat fs::access::sys_faccessat, full;
+    270 pselect6 event::select::sys_pselect6, full;
+    271 ppoll event::poll::sys_ppoll, full;
     277 sync_file_range fs::sync::sys_sync_file_range, full;
     280 utimensat fs::utimes::sys_utimensat, full;
+    281 epoll_pwait event::epoll::sys_epoll_pwait, full;
+    282 signalfd event::signalfd::sys_signalfd, full;
+    283 timerfd_create event::timerfd::sys_timerfd_create, partial "alarm clocks do not wake a machine that sleeps";
     284 eventfd event::eventfd::sys_eventfd, full;
     285 fallocate fs::fallocate::sys_fallocate, partial "no collapsing, inserting and unsharing of ranges";
+    286 timerfd_settime event::timerfd::sys_timerfd_settime, full;
+    287 timerfd_gettime event::timerfd::sys_timerfd_gettime, full;
+    288 accept4 net::connect::sys_accept4, full;
+    289 signalfd4 event::signalfd::sys_signalfd4, full;
     290 eventfd2 event::eventfd::sys_eventfd2, full;
     291 epoll_create1 event::epoll::sys_epoll_create1, full;
     292 dup3 fs::dup::sys_dup3, full;
@@ -218,6 +227,7 @@ syscalls! {
     436 close_range fs::close::sys_close_range, full;
     437 openat2 fs::open::sys_openat2, partial "RESOLVE_CACHED answers EAGAIN";
     439 faccessat2 fs::access::sys_faccessat2, full;
+    441 epoll_pwait2 event::epoll::sys_epoll_pwait2, full;
     442 mount_setattr Errno::ENOSYS, absent "mount(2) serves";
     449 futex_waitv Errno::ENOSYS, absent "later";
     452 fchmodat2 fs::chmod::sys_fchmodat2, full;

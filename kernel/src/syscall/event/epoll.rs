@@ -1,13 +1,15 @@
 //! epoll_create(2), epoll_ctl(2), epoll_wait(2): <https://man7.org/linux/man-pages/man7/epoll.7.html>
 
-use super::timeout;
+use super::{mask, timeout};
 use crate::context::Context;
 use crate::error::{Errno, Error, Result};
-use crate::event::{IoEvents, epoll};
+use crate::event::epoll;
 use crate::fs::open_file::flags::O_CLOEXEC;
 use crate::syscall::{Fd, UserPtr};
 use alloc::sync::Arc;
 use coffer_abi_types::event::epoll_event;
+use coffer_abi_types::time::timespec;
+use zerocopy::IntoBytes;
 
 const EPOLL_CTL_ADD: i32 = 1;
 const EPOLL_CTL_DEL: i32 = 2;
@@ -17,6 +19,7 @@ const EPOLLEXCLUSIVE: u32 = 1 << 28;
 /// What may come with EPOLLEXCLUSIVE: IN, OUT, ERR, HUP, EPOLLWAKEUP, EPOLLET and itself.
 const EXCLUSIVE_MAY_HAVE: u32 = 0x1 | 0x4 | 0x8 | 0x10 | 1 << 29 | 1 << 31 | EPOLLEXCLUSIVE;
 
+/// epoll_create(2).
 pub fn sys_epoll_create(size: i32, context: &mut Context<'_>) -> Result<Fd> {
     if size <= 0 {
         return Err(Errno::EINVAL.into());
@@ -24,6 +27,7 @@ pub fn sys_epoll_create(size: i32, context: &mut Context<'_>) -> Result<Fd> {
     sys_epoll_create1(0, context)
 }
 
+/// epoll_create1(2).
 pub fn sys_epoll_create1(flags: u32, context: &mut Context<'_>) -> Result<Fd> {
     if flags & !O_CLOEXEC != 0 {
         return Err(Errno::EINVAL.into());
@@ -31,6 +35,7 @@ pub fn sys_epoll_create1(flags: u32, context: &mut Context<'_>) -> Result<Fd> {
     context.install(epoll::create()?, flags & O_CLOEXEC != 0)
 }
 
+/// epoll_ctl(2).
 pub fn sys_epoll_ctl(
     set: Fd,
     operation: i32,
@@ -66,6 +71,7 @@ pub fn sys_epoll_ctl(
     }
 }
 
+/// epoll_wait(2).
 pub fn sys_epoll_wait(
     set: Fd,
     events: UserPtr<epoll_event>,
@@ -74,6 +80,34 @@ pub fn sys_epoll_wait(
     context: &mut Context<'_>,
 ) -> Result<usize> {
     wait(set, events, max, timeout::from_ms(timeout_ms), context)
+}
+
+/// epoll_pwait(2).
+pub fn sys_epoll_pwait(
+    set: Fd,
+    events: UserPtr<epoll_event>,
+    max: i32,
+    timeout_ms: i32,
+    signals: UserPtr<u64>,
+    signals_size: usize,
+    context: &mut Context<'_>,
+) -> Result<usize> {
+    let deadline_ns = timeout::from_ms(timeout_ms);
+    mask::with(signals, signals_size, context, |context| wait(set, events, max, deadline_ns, context))
+}
+
+/// epoll_pwait2(2).
+pub fn sys_epoll_pwait2(
+    set: Fd,
+    events: UserPtr<epoll_event>,
+    max: i32,
+    limit: UserPtr<timespec>,
+    signals: UserPtr<u64>,
+    signals_size: usize,
+    context: &mut Context<'_>,
+) -> Result<usize> {
+    let deadline_ns = timeout::from_timespec(limit)?;
+    mask::with(signals, signals_size, context, |context| wait(set, events, max, deadline_ns, context))
 }
 
 fn wait(
@@ -88,8 +122,5 @@ fn wait(
     let mut writer = events.writer(max * size_of::<epoll_event>())?;
     let set = context.process.fds().get_io(set)?;
     let epoll = epoll::of(&set).ok_or(Errno::EINVAL)?;
-    epoll.wait(max, deadline_ns, &mut |event| {
-        debug_assert!(event.events & !IoEvents::all().bits() == 0, "only events are reported");
-        Ok(writer.write_all(zerocopy::IntoBytes::as_bytes(&event))?)
-    })
+    epoll.wait(max, deadline_ns, &mut |event| Ok(writer.write_all(event.as_bytes())?))
 }

@@ -8,10 +8,12 @@ use crate::syscall::Fd;
 
 const EFD_SEMAPHORE: u32 = 1;
 
+/// eventfd(2) before it had flags.
 pub fn sys_eventfd(count: u32, context: &mut Context<'_>) -> Result<Fd> {
     sys_eventfd2(count, 0, context)
 }
 
+/// eventfd(2).
 pub fn sys_eventfd2(count: u32, flags: u32, context: &mut Context<'_>) -> Result<Fd> {
     if flags & !(EFD_SEMAPHORE | O_CLOEXEC | O_NONBLOCK) != 0 {
         return Err(Errno::EINVAL.into());

@@ -4,5 +4,8 @@ pub mod epoll;
 pub mod eventfd;
 pub mod poll;
 pub mod select;
+pub mod signalfd;
+pub mod timerfd;
 
+mod mask;
 mod timeout;

@@ -1,14 +1,14 @@
 //! select(2), pselect(2): <https://man7.org/linux/man-pages/man2/select.2.html>
 
-use super::timeout;
+use super::{mask, timeout};
 use crate::context::Context;
 use crate::error::{Errno, Error, Result};
 use crate::event::{IoEvents, poll};
 use crate::fs::fd_table::DESCRIPTORS_MAX;
 use crate::syscall::UserPtr;
 use alloc::vec::Vec;
-use coffer_abi_types::event::pollfd;
-use coffer_abi_types::time::timeval;
+use coffer_abi_types::event::{pollfd, sigset_argpack};
+use coffer_abi_types::time::{timespec, timeval};
 
 /// A set of descriptors: bit `n % 64` of word `n / 64` is descriptor `n`.
 type FdSet = UserPtr<u64>;
@@ -20,6 +20,7 @@ const WRITE: IoEvents = IoEvents::OUT.union(IoEvents::WRNORM).union(IoEvents::WR
 const EXCEPT: IoEvents = IoEvents::PRI;
 const KINDS: [IoEvents; 3] = [READ, WRITE, EXCEPT];
 
+/// select(2).
 pub fn sys_select(
     len: i32,
     read: FdSet,
@@ -33,6 +34,29 @@ pub fn sys_select(
     if let Some(deadline_ns) = deadline_ns {
         let _ = limit.write_if_some(&timeval::from_ns(timeout::left_ns(deadline_ns)));
     }
+    result
+}
+
+/// pselect(2).
+pub fn sys_pselect6(
+    len: i32,
+    read: FdSet,
+    write: FdSet,
+    except: FdSet,
+    limit: UserPtr<timespec>,
+    signals: UserPtr<sigset_argpack>,
+    context: &mut Context<'_>,
+) -> Result<usize> {
+    let signals = match signals.non_null() {
+        Some(signals) => signals.read()?,
+        None => sigset_argpack::default(),
+    };
+    let deadline_ns = timeout::from_timespec(limit)?;
+    let mask = UserPtr::new(signals.ss as usize);
+    let result = mask::with(mask, signals.ss_len as usize, context, |context| {
+        wait(len, [read, write, except], deadline_ns, context)
+    });
+    timeout::write_left(limit, deadline_ns);
     result
 }
 

@@ -6,10 +6,12 @@ use crate::fs::open_file::flags::{O_CLOEXEC, O_DIRECT, O_NONBLOCK};
 use crate::fs::pipe;
 use crate::syscall::UserPtr;
 
+/// pipe(2).
 pub fn sys_pipe(fds: UserPtr<[i32; 2]>, context: &mut Context<'_>) -> Result<()> {
     sys_pipe2(fds, 0, context)
 }
 
+/// pipe2(2).
 pub fn sys_pipe2(fds: UserPtr<[i32; 2]>, flags: u32, context: &mut Context<'_>) -> Result<()> {
     if flags & !(O_CLOEXEC | O_NONBLOCK | O_DIRECT) != 0 {
         return Err(Errno::EINVAL.into());
