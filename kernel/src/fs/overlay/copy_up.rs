@@ -1,6 +1,6 @@
 //! Copying an object from a lower layer to the upper one, before it changes for the first time.
 
-use super::inode::OverlayInode;
+use super::inode::{OverlayInode, Place};
 use super::layer::{ATTRIBUTES, Part};
 use super::work::Temporary;
 use crate::error::{Errno, Result};
@@ -46,6 +46,9 @@ impl OverlayInode {
         if let Some(upper) = self.upper() {
             // Somebody was faster.
             return Ok(upper);
+        }
+        if let Some(copy) = made_by_twin(&place)? {
+            return Ok(self.copy.call_once(|| copy));
         }
         let original = &self.real().inode;
         let metadata = original.metadata();
@@ -94,6 +97,18 @@ impl OverlayInode {
         copy_attributes(original, &inode)?;
         set_times(&inode, metadata)?;
         Ok(copy)
+    }
+}
+
+/// The upper object that another object for the same place has made. There can be two when one of them is held without its name: the dentry
+/// cache has let go of it, and makes another for the next lookup.
+fn made_by_twin(place: &Place) -> Result<Option<Part>> {
+    match &place.parent {
+        Some(parent) if !place.is_removed => match parent.upper() {
+            Some(directory) => Ok(directory.child(&place.name)?.filter(|part| !part.is_whiteout())),
+            None => Ok(None),
+        },
+        _ => Ok(None),
     }
 }
 

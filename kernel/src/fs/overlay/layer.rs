@@ -88,7 +88,7 @@ impl Part {
         }
     }
 
-    /// The inode number in the overlay: of a copy, the original's.
+    /// Of the upper layer: the inode number in the overlay, which for a copy is the original's.
     pub fn ino(&self) -> u64 {
         let origin = match self.inode.get_xattr(ORIGIN) {
             Ok(value) => coffer_overlay::origin::decode(&value),

@@ -23,7 +23,11 @@ impl Found {
 
     /// The inode number: one that copying up does not change.
     pub fn ino(&self) -> u64 {
-        self.lower.first().or(self.upper.as_ref()).map_or(0, Part::ino)
+        match (self.lower.first(), &self.upper) {
+            (Some(lower), _) => lower.number(lower.inode.metadata().ino),
+            (None, Some(upper)) => upper.ino(),
+            (None, None) => 0,
+        }
     }
 
     /// Adds what the next layer down has; returns whether to look further down.
