@@ -12,6 +12,7 @@ mod event;
 mod fs;
 mod init;
 mod mm;
+mod net;
 mod process;
 mod random;
 mod release;

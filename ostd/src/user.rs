@@ -78,7 +78,11 @@ const CANONICAL_END: u64 = 1 << 47;
 
 #[cfg(target_os = "none")]
 impl UserContext {
-    /// Runs user code with these registers in the current task's [`crate::mm::VmSpace`] until it comes back.
+    /// Runs user code with these registers in the current task's [`crate::mm::VmSpace`] until it comes back. Without one, its first fetch
+    /// has faulted.
+    ///
+    /// # Panics
+    /// With interrupts or preemption off: ring 3 runs with both on.
     pub fn execute(&mut self) -> ReturnReason {
         use crate::arch::user::{self, ExtendedState};
         use crate::cpu::local;
@@ -86,6 +90,8 @@ impl UserContext {
         const PAGE_FAULT: u64 = 14;
         const FIRST_INTERRUPT: u64 = 32;
 
+        // Not in interrupt handlers nor in the scheduling policy either, which are in the middle of something.
+        assert!(x86_64::instructions::interrupts::are_enabled(), "ring 3 runs with interrupts on");
         if let Some(exception) = self.make_safe() {
             return ReturnReason::Exception(exception);
         }
@@ -93,10 +99,23 @@ impl UserContext {
         let task = crate::task::Task::current().expect("only tasks run user code");
         x86_64::instructions::interrupts::disable();
         assert!(local::preempt_count() == 0, "user code must be preemptible");
+        if !crate::mm::tlb::has_user_space() {
+            // What is loaded belongs to whoever ran here before, and is not kept up to date.
+            x86_64::instructions::interrupts::enable();
+            return ReturnReason::Exception(Exception {
+                vector: PAGE_FAULT as u8,
+                error_code: page_fault::USER | page_fault::FETCH,
+                fault_address: self.regs.rip as usize,
+            });
+        }
         // SAFETY: interrupts are off and the task is current.
         unsafe { ExtendedState::load(&task) };
         // SAFETY: interrupts are off, and `make_safe` saw to the registers.
         let exit = unsafe { user::enter(&mut self.regs, by_sysret) };
+        if exit.vector != user::SYSCALL {
+            // A trap, other than SYSCALL, leaves AC as ring 3 had set it: user pages would be open.
+            crate::arch::mm::close_user();
+        }
         let reason = match exit.vector {
             user::SYSCALL => ReturnReason::Syscall,
             vector if vector >= FIRST_INTERRUPT => {

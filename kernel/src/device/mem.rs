@@ -7,6 +7,7 @@ use crate::event::IoEvents;
 use crate::fs::open_file::{FileOps, OpenFile};
 use crate::fs::vfs::place::Path;
 use crate::mm::page_cache::PageCache;
+use crate::random;
 use crate::syscall::UserPtr;
 use alloc::sync::Arc;
 use ostd::mm::{VmReader, VmWriter};
@@ -121,7 +122,7 @@ impl FileOps for Random {
         let mut bytes = [0; 256];
         while writer.remaining() > 0 {
             let len = writer.remaining().min(bytes.len());
-            fill_random(&mut bytes[..len])?;
+            random::fill(&mut bytes[..len]);
             match writer.write(&bytes[..len]) {
                 Ok(written) => {
                     total += written;
@@ -137,8 +138,19 @@ impl FileOps for Random {
     }
 
     fn write(&self, _: &OpenFile, reader: &mut VmReader<'_>) -> Result<usize> {
-        // Anyone may write here: what they write is not credited, and the generator has the hardware's seed.
-        Ok(swallow(reader))
+        // Anyone may write here: it is stirred in, and can only add to what the generator has.
+        let mut bytes = [0; 256];
+        let mut total = 0;
+        while reader.remaining() > 0 {
+            let len = match reader.read(&mut bytes) {
+                Ok(len) => len,
+                Err(error) if total == 0 => return Err(error.into()),
+                Err(_) => break,
+            };
+            random::stir(&bytes[..len]);
+            total += len;
+        }
+        Ok(total)
     }
 
     fn read_at(&self, file: &OpenFile, _: u64, writer: &mut VmWriter<'_>) -> Result<usize> {
@@ -192,11 +204,6 @@ impl FileOps for Kmsg {
     fn poll(&self, _: &OpenFile) -> IoEvents {
         IoEvents::OUT | IoEvents::WRNORM
     }
-}
-
-fn fill_random(out: &mut [u8]) -> Result<()> {
-    crate::random::fill(out);
-    Ok(())
 }
 
 fn swallow(reader: &mut VmReader<'_>) -> usize {

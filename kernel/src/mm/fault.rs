@@ -54,7 +54,7 @@ enum Miss {
     NoMemory,
 }
 
-type Served = core::result::Result<(), Miss>;
+type Served = Result<(), Miss>;
 
 impl From<ostd::Error> for Miss {
     fn from(error: ostd::Error) -> Self {
@@ -85,7 +85,7 @@ impl From<FaultSignal> for Miss {
 pub fn handle_user_fault(
     space: &AddressSpace,
     exception: &Exception,
-) -> core::result::Result<(), FaultSignal> {
+) -> Result<(), FaultSignal> {
     let access = match exception.error_code {
         code if code & page_fault::FETCH != 0 => Access::Execute,
         code if code & page_fault::WRITE != 0 => Access::Write,
@@ -105,7 +105,7 @@ pub fn serve_kernel_access(fault: UserFault) -> bool {
 
 impl AddressSpace {
     /// Makes `address` accessible, growing a stack, making room and killing for memory where it must.
-    fn resolve(&self, address: Vaddr, access: Access) -> core::result::Result<(), FaultSignal> {
+    fn resolve(&self, address: Vaddr, access: Access) -> Result<(), FaultSignal> {
         loop {
             match self.try_resolve(address, access) {
                 Ok(()) => return Ok(()),

@@ -68,7 +68,9 @@ pub(super) fn check_room(areas: &Areas, pages: usize, data: usize, limits: &Limi
 
 /// The heuristic of vm.overcommit_memory=0: what could not be there even if the process had the machine for itself is refused.
 pub(super) fn check_commit(pages: usize) -> Result<()> {
-    if pages > ostd::mm::stats().total || ostd::mm::is_exhausted() {
+    /// 64 MiB: less than this any machine has, so there is no need to count what it has.
+    const SMALL: usize = 16384;
+    if pages > SMALL && pages > ostd::mm::stats().total || ostd::mm::is_exhausted() {
         return Err(Error::with(Errno::ENOMEM, "more than there is memory"));
     }
     Ok(())

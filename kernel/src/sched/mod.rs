@@ -79,7 +79,7 @@ impl Scheduler for Queues {
 
 /// Whether the task's affinity allows `cpu`.
 fn may_run(task: &Task, cpu: CpuId) -> bool {
-    entity::of(task).is_none_or(|entity| entity.affinity() & bit(cpu) != 0)
+    of(task).is_none_or(|entity| entity.affinity() & bit(cpu) != 0)
 }
 
 fn bit(cpu: CpuId) -> u64 {

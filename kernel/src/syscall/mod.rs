@@ -8,6 +8,7 @@ mod fs;
 mod futex;
 mod ipc;
 mod mm;
+mod net;
 mod restart;
 mod sched;
 mod table;

@@ -4,7 +4,7 @@
 //! Rows are sorted by number (x86-64).
 
 use super::args::Handler;
-use super::{event, fs, futex, ipc, mm, restart, sched, time};
+use super::{event, fs, futex, ipc, mm, net, restart, sched, time};
 use crate::context::Context;
 use crate::error::{Errno, Result};
 
@@ -87,6 +87,21 @@ syscalls! {
     37 alarm time::interval_timer::sys_alarm, full;
     38 setitimer time::interval_timer::sys_setitimer, full;
     40 sendfile fs::copy::sys_sendfile, full;
+    41 socket net::socket::sys_socket, partial "AF_UNIX only";
+    42 connect net::connect::sys_connect, full;
+    43 accept net::connect::sys_accept, full;
+    44 sendto net::send::sys_sendto, full;
+    45 recvfrom net::receive::sys_recvfrom, full;
+    46 sendmsg net::send::sys_sendmsg, full;
+    47 recvmsg net::receive::sys_recvmsg, full;
+    48 shutdown net::socket::sys_shutdown, full;
+    49 bind net::connect::sys_bind, full;
+    50 listen net::connect::sys_listen, full;
+    51 getsockname net::address::sys_getsockname, full;
+    52 getpeername net::address::sys_getpeername, full;
+    53 socketpair net::socket::sys_socketpair, partial "AF_UNIX only";
+    54 setsockopt net::option::sys_setsockopt, partial "socket filters, timestamps and devices are unknown";
+    55 getsockopt net::option::sys_getsockopt, partial "SO_PEERGROUPS, SO_PEERPIDFD and SO_PEERSEC are unknown";
     72 fcntl fs::fcntl::sys_fcntl, partial "no leases, no F_NOTIFY; F_SETOWN and F_SETSIG are kept but O_ASYNC sends nothing";
     73 flock fs::flock::sys_flock, full;
     74 fsync fs::sync::sys_fsync, full;
@@ -199,16 +214,19 @@ syscalls! {
     287 timerfd_gettime event::timerfd::sys_timerfd_gettime, full;
     288 accept4 net::connect::sys_accept4, full;
     289 signalfd4 event::signalfd::sys_signalfd4, full;
+    288 accept4 net::connect::sys_accept4, full;
     290 eventfd2 event::eventfd::sys_eventfd2, full;
     291 epoll_create1 event::epoll::sys_epoll_create1, full;
     292 dup3 fs::dup::sys_dup3, full;
     293 pipe2 ipc::pipe::sys_pipe2, partial "no notification pipes";
     295 preadv fs::vectored::sys_preadv, full;
     296 pwritev fs::vectored::sys_pwritev, full;
+    299 recvmmsg net::receive::sys_recvmmsg, full;
     303 name_to_handle_at Errno::ENOSYS, absent "no file handles";
     304 open_by_handle_at Errno::ENOSYS, absent "no file handles";
     305 clock_adjtime time::adjust::sys_clock_adjtime, partial "reads only";
     306 syncfs fs::sync::sys_syncfs, full;
+    307 sendmmsg net::send::sys_sendmmsg, full;
     309 getcpu sched::yielding::sys_getcpu, full;
     314 sched_setattr sched::attributes::sys_sched_setattr, partial "no SCHED_DEADLINE, no utilisation clamps";
     315 sched_getattr sched::attributes::sys_sched_getattr, full;

@@ -85,6 +85,11 @@ pub(crate) fn init(id: usize) {
     }
 }
 
+/// What GS holds in the kernel on the `id`th CPU.
+pub(crate) fn address_of(id: usize) -> usize {
+    SLOTS[id].0.get() as usize
+}
+
 macro_rules! word {
     ($(#[$doc:meta])* $get:ident $set:ident $offset:ident) => {
         $(#[$doc])*

@@ -119,6 +119,11 @@ impl DmaCoherent {
         load_u64 store_u64 u64, AtomicU64;
     }
 
+    /// Where it is, for code that takes all of it over for as long as `self` lives.
+    pub(super) fn pointer(&self) -> *mut u8 {
+        self.segment.at(0, self.len)
+    }
+
     /// Copies bytes out. Panics if out of range.
     pub fn read(&self, offset: usize, out: &mut [u8]) {
         self.segment.read(offset, out);

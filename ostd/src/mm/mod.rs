@@ -6,6 +6,7 @@
 pub mod dma;
 pub mod frame;
 pub mod user_io;
+pub mod virtio_hal;
 pub mod vm_space;
 
 mod early;

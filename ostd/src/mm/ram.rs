@@ -10,14 +10,15 @@ use crate::boot::MemoryKind;
 
 static RAM: Once<([Range<Paddr>; MAX_RANGES], usize)> = Once::new();
 
-/// Remembers all that the firmware calls memory: usable or ACPI's.
+/// Remembers all that the firmware calls memory: usable or ACPI's; and what the loader left for us, whatever that is called.
 pub(super) fn remember(map: &EarlyMap<'_>) {
     RAM.call_once(|| {
         let mut ranges = [const { 0..0 }; MAX_RANGES];
         let mut len = 0;
         let memory = map.regions.iter().filter(|r| r.kind != MemoryKind::Reserved);
-        for (slot, region) in ranges.iter_mut().zip(memory) {
-            *slot = region.start..region.start.saturating_add(region.len);
+        let memory = memory.map(|r| r.start..r.start.saturating_add(r.len));
+        for (slot, range) in ranges.iter_mut().zip(map.reserved.iter().cloned().chain(memory)) {
+            *slot = range;
             len += 1;
         }
         (ranges, len)

@@ -1,5 +1,7 @@
 //! A mapped BAR.
 
+use core::ops::Range;
+
 use crate::mm::Vaddr;
 use crate::{Error, Result};
 
@@ -8,6 +10,8 @@ use crate::{Error, Result};
 pub struct Mmio {
     base: Vaddr,
     len: usize,
+    /// The function's MSI-X table, if it lies in here: only [`super::Msix`] says where a device sends its interrupts.
+    hidden: Range<usize>,
 }
 
 macro_rules! registers {
@@ -30,20 +34,20 @@ macro_rules! registers {
 }
 
 impl Mmio {
-    /// Maps `len` bytes at `address`.
+    /// Maps `len` bytes at `address`; the offsets in `hidden` count as out of range.
     #[cfg(target_os = "none")]
-    pub(super) fn map(address: usize, len: usize) -> Result<Self> {
+    pub(super) fn map(address: usize, len: usize, hidden: Range<usize>) -> Result<Self> {
         let base = crate::mm::kspace::map_mmio(address, len).map_err(|error| match error {
             // What the host claims there cannot be a device.
             Error::InvalidArgument => Error::NoResource,
             other => other,
         })?;
-        Ok(Self { base, len })
+        Ok(Self { base, len, hidden })
     }
 
     /// There is nothing to map on the host.
     #[cfg(not(target_os = "none"))]
-    pub(super) fn map(_address: usize, _len: usize) -> Result<Self> {
+    pub(super) fn map(_address: usize, _len: usize, _hidden: Range<usize>) -> Result<Self> {
         Err(Error::NoResource)
     }
 
@@ -62,7 +66,8 @@ impl Mmio {
     #[inline]
     fn at<T>(&self, offset: usize) -> *mut T {
         let is_inside = offset <= self.len && size_of::<T>() <= self.len - offset;
-        assert!(is_inside && offset.is_multiple_of(size_of::<T>()), "no such register");
+        let is_open = offset >= self.hidden.end || offset + size_of::<T>() <= self.hidden.start;
+        assert!(is_inside && is_open && offset.is_multiple_of(size_of::<T>()), "no such register");
         core::ptr::with_exposed_provenance_mut(self.base + offset)
     }
 }
@@ -72,7 +77,7 @@ mod tests {
     use super::Mmio;
 
     fn window(memory: &mut [u64; 4]) -> Mmio {
-        Mmio { base: memory.as_mut_ptr().expose_provenance(), len: 32 }
+        Mmio { base: memory.as_mut_ptr().expose_provenance(), len: 32, hidden: 16..24 }
     }
 
     #[test]
@@ -87,6 +92,15 @@ mod tests {
     #[should_panic(expected = "no such register")]
     fn the_end_is_checked() {
         window(&mut [0; 4]).read_u32(32);
+    }
+
+    #[test]
+    #[should_panic(expected = "no such register")]
+    fn the_hidden_part_is_out_of_range() {
+        let mut memory = [0; 4];
+        let mmio = window(&mut memory);
+        assert_eq!((mmio.read_u64(8), mmio.read_u64(24)), (0, 0));
+        mmio.write_u32(20, 1);
     }
 
     #[test]

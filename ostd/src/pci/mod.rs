@@ -98,7 +98,7 @@ impl Function {
         });
     }
 
-    /// Maps memory BAR `index` (0..6), uncached.
+    /// Maps memory BAR `index` (0..6), uncached. An MSI-X table in it is out of range: [`Self::enable_msix`] has it.
     ///
     /// # Errors
     /// [`Error::NoResource`] if it is not a memory BAR, was taken, or lies over RAM or another function's BAR;
@@ -108,7 +108,8 @@ impl Function {
         if self.mapped.fetch_or(1 << index, Ordering::Relaxed) & 1 << index != 0 {
             return Err(Error::NoResource);
         }
-        Mmio::map(bar.address, bar.len)
+        let hidden = self.msix_place().map_or(0..0, |(_, place)| place.within(&bar));
+        Mmio::map(bar.address, bar.len, hidden)
     }
 
     /// Turns on MSI-X and gives its table, with all entries masked.
@@ -116,16 +117,18 @@ impl Function {
     /// # Errors
     /// [`Error::NoResource`] without the capability or if it was taken; [`Error::Device`] if the table does not lie in its BAR.
     pub fn enable_msix(&self) -> Result<Msix> {
-        let (_, capability) = self
-            .capabilities()
-            .into_iter()
-            .find(|(id, _)| *id == capability::MSIX)
-            .ok_or(Error::NoResource)?;
-        let place = msix::Place::read(&self.config, capability, &self.bars)?;
+        let (capability, place) = self.msix_place()?;
         if self.has_msix.swap(true, Ordering::Relaxed) {
             return Err(Error::NoResource);
         }
         Msix::enable(&self.config, capability, &place)
+    }
+
+    fn msix_place(&self) -> Result<(u16, msix::Place)> {
+        let capabilities = self.capabilities();
+        let msix = capabilities.into_iter().find(|(id, _)| *id == capability::MSIX);
+        let (_, capability) = msix.ok_or(Error::NoResource)?;
+        Ok((capability, msix::Place::read(&self.config, capability, &self.bars)?))
     }
 
     fn bar(&self, index: u8) -> Result<Bar> {

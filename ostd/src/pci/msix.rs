@@ -1,6 +1,7 @@
 //! MSI-X (PCI Local Bus Specification 3.0, 6.8.2): the table in a BAR whose entries tell a device what to write to raise an interrupt.
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use super::bar::Bar;
 use super::config::Config;
@@ -55,7 +56,7 @@ impl Msix {
     }
 
     pub(super) fn enable(config: &impl Config, capability: u16, place: &Place) -> Result<Self> {
-        let table = Mmio::map(place.address, place.entries * ENTRY_LEN)?;
+        let table = Mmio::map(place.address, place.entries * ENTRY_LEN, 0..0)?;
         config.update_u16(capability + CONTROL, |control| control | CONTROL_ENABLE | CONTROL_MASK_ALL);
         let mut lines = Vec::new();
         for entry in 0..place.entries {
@@ -84,6 +85,13 @@ pub(super) struct Place {
 }
 
 impl Place {
+    /// Which bytes of a BAR the table takes.
+    pub(super) fn within(&self, bar: &Bar) -> Range<usize> {
+        let start = self.address.saturating_sub(bar.address).min(bar.len);
+        let end = (self.address + self.entries * ENTRY_LEN).saturating_sub(bar.address).min(bar.len);
+        start..end
+    }
+
     pub(super) fn read(config: &impl Config, capability: u16, bars: &[Option<Bar>; 6]) -> Result<Self> {
         let entries = usize::from(config.read_u16(capability + CONTROL) & 0x7ff) + 1;
         let table = config.read_u32(capability + TABLE);
@@ -128,6 +136,14 @@ mod tests {
     fn a_table_lies_in_its_bar() {
         assert_eq!(place(3, 0x801), Ok(Place { address: 0xfe00_0800, entries: 4 }));
         assert_eq!(place(0xff, 1), Ok(Place { address: 0xfe00_0000, entries: 256 }));
+    }
+
+    #[test]
+    fn a_table_hides_its_part_of_its_bar_only() {
+        let place = Place { address: 0xfe00_0800, entries: 4 };
+        assert_eq!(place.within(&BARS[1].unwrap()), 0x800..0x840);
+        let other = Bar { address: 0xfd00_0000, len: 0x1000, is_wide: false };
+        assert!(place.within(&other).is_empty());
     }
 
     #[test]

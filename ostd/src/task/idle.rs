@@ -1,8 +1,10 @@
-//! What a CPU does when nobody wants it: the idle task is the stack that the CPU came up on.
+//! What a CPU does when nobody wants it: the idle task, on a stack of its own with a guard below, which the boot stack lacks.
 
 use super::{Task, preempt, reap, state, switch};
 use crate::cpu::local;
+use crate::mm::kspace::KernelStack;
 use alloc::sync::Arc;
+use core::arch::asm;
 use core::sync::atomic::Ordering;
 
 unsafe extern "Rust" {
@@ -10,9 +12,9 @@ unsafe extern "Rust" {
     safe fn __ostd_kernel_main();
 }
 
-/// Makes the boot stack the boot CPU's idle task and starts the first task, which runs the kernel's main function.
+/// Starts the first task, which runs the kernel's main function, and makes the boot CPU idle.
 pub(crate) fn start_first() -> ! {
-    adopt();
+    let stack_top = adopt();
     let nothing: Arc<()> = Arc::new(());
     Task::new(reap::run, nothing.clone(), nothing.clone()).expect("memory for the second task").start();
     let first = Task::new(
@@ -24,28 +26,40 @@ pub(crate) fn start_first() -> ! {
         nothing,
     );
     first.expect("memory for the first task").start();
-    idle()
+    idle_on(stack_top)
 }
 
-/// Makes the stack of a CPU that has just come up its idle task, and idles.
+/// Makes a CPU that has just come up idle.
 pub(crate) fn enter_idle() -> ! {
-    adopt();
-    idle()
+    idle_on(adopt())
 }
 
-fn adopt() {
+/// Leaves the present stack for good.
+fn idle_on(stack_top: usize) -> ! {
+    // SAFETY: the top of the idle task's own stack, which nobody stands on and which is never freed; zero in `rbp` ends backtraces.
+    unsafe {
+        asm!("mov rsp, {}", "xor ebp, ebp", "call {}", "ud2", in(reg) stack_top, sym idle, options(noreturn));
+    }
+}
+
+/// Makes this CPU's idle task; gives the top of its stack.
+fn adopt() -> usize {
     let nothing: Arc<()> = Arc::new(());
-    // The stack made here is never used: this one lives for ever. An idle task never ends, so neither is freed.
+    // An idle task never ends, so its stack is never freed.
     let task = Task::new(|| (), nothing.clone(), nothing).expect("memory for an idle task");
     task.state.store(state::RUNNING, Ordering::Relaxed);
     task.is_on_cpu.store(true, Ordering::Relaxed);
     task.cpu.store(local::id().as_usize() as u32, Ordering::Relaxed);
+    // SAFETY: nobody else knows the task yet.
+    let stack = unsafe { &*task.context.stack.get() };
+    let stack_top = stack.as_ref().map_or(0, KernelStack::top);
     // Two references, neither ever given back for good: what is idle, and what is current.
     local::set_idle(Arc::into_raw(task.clone()) as usize);
     local::set_current(Arc::into_raw(task) as usize);
+    stack_top
 }
 
-fn idle() -> ! {
+extern "sysv64" fn idle() -> ! {
     loop {
         x86_64::instructions::interrupts::disable();
         reap::hurry();

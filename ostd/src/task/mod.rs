@@ -53,8 +53,10 @@ mod state {
     pub(super) const RUNNING: u8 = 2;
     /// Asleep, or about to be; [`super::unpark`] brings it back.
     pub(super) const SLEEPING: u8 = 3;
+    /// Woken, by somebody who waits until its stack has been left: only then is it queued.
+    pub(super) const WOKEN: u8 = 4;
     /// Will never run again.
-    pub(super) const DEAD: u8 = 4;
+    pub(super) const DEAD: u8 = 5;
 }
 
 type Main = Box<dyn FnOnce() + Send>;
@@ -211,6 +213,25 @@ impl Task {
     pub fn kick(&self) {
         #[cfg(target_os = "none")]
         preempt::kick(self);
+    }
+}
+
+#[cfg(target_os = "none")]
+impl Drop for Task {
+    fn drop(&mut self) {
+        if !matches!(*self.state.get_mut(), state::NEW | state::DEAD) {
+            // A policy lost it half-way. What lives on its stack was never dropped, and others may point there
+            // (`Pin` lets them), so the stack is never used again.
+            core::mem::forget(self.context.stack.get_mut().take());
+        }
+        if !preempt::can_sleep() {
+            // The last handle went where nothing may sleep: a timer's callback, under a spin lock. What the kernel attached
+            // may want to.
+            for attached in [&mut self.data, &mut self.policy] {
+                let nothing: Arc<()> = Arc::new(());
+                reap::bury_quietly(core::mem::replace(attached, nothing));
+            }
+        }
     }
 }
 

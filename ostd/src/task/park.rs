@@ -1,7 +1,7 @@
 //! Going to sleep and being brought back.
 
-use super::scheduler::scheduler;
-use super::{Enqueue, Task, disable_preemption, state};
+use super::scheduler::ask;
+use super::{Enqueue, Task, disable_preemption, preempt, state};
 use crate::irq;
 use alloc::sync::Arc;
 use core::hint::spin_loop;
@@ -15,6 +15,12 @@ pub(crate) fn park_unless(flag: &AtomicBool) {
 /// As [`park_unless`] for several flags.
 pub(crate) fn park_unless_any(flags: &[&AtomicBool]) {
     let current = Task::current().expect("only a task can sleep");
+    // Before the state changes: interrupt handlers and the policy run in the name of whatever task is current, and idle tasks must
+    // never be found asleep, or another CPU would wake them and stand on their stacks.
+    assert!(
+        preempt::is_preemptible() && !preempt::is_idle(&current),
+        "an interrupt handler, the scheduling policy or a task with preemption off tried to sleep"
+    );
     let off = irq::disable_local();
     current.state.store(state::SLEEPING, Ordering::SeqCst);
     // Pairs with the fence in `unpark`: either we see the flag, or the waker sees us asleep.
@@ -41,7 +47,7 @@ pub(crate) fn unpark(task: &Arc<Task>) {
     fence(Ordering::SeqCst);
     let is_ours = task
         .state
-        .compare_exchange(state::SLEEPING, state::QUEUED, Ordering::SeqCst, Ordering::SeqCst)
+        .compare_exchange(state::SLEEPING, state::WOKEN, Ordering::SeqCst, Ordering::SeqCst)
         .is_ok();
     if !is_ours {
         return;
@@ -50,6 +56,8 @@ pub(crate) fn unpark(task: &Arc<Task>) {
     while task.is_on_cpu.load(Ordering::Acquire) {
         spin_loop();
     }
+    // Not before: a policy that kept a handle could name it at once.
+    task.state.store(state::QUEUED, Ordering::Release);
     enqueue(task.clone(), Enqueue::Wake);
 }
 
@@ -57,7 +65,7 @@ pub(crate) fn unpark(task: &Arc<Task>) {
 pub(super) fn enqueue(task: Arc<Task>, why: Enqueue) {
     let _here = disable_preemption();
     let _off = irq::disable_local();
-    let (cpu, reconsider) = scheduler().enqueue(task, why);
+    let (cpu, reconsider) = ask(|policy| policy.enqueue(task, why));
     #[cfg(target_os = "none")]
     if reconsider {
         if cpu == crate::cpu::local::id() {

@@ -2,8 +2,9 @@
 
 use core::marker::PhantomData;
 
+use super::Task;
 #[cfg(target_os = "none")]
-use super::{TICK_NS, Task, scheduler::scheduler, switch};
+use super::{TICK_NS, scheduler::ask, switch};
 #[cfg(target_os = "none")]
 use crate::cpu::local;
 #[cfg(target_os = "none")]
@@ -30,6 +31,31 @@ impl Drop for PreemptGuard {
         if local::preempt_on() && local::need_resched() {
             reconsider();
         }
+    }
+}
+
+/// Whether nothing keeps the current task on its CPU: no guard and no interrupt handler.
+pub(super) fn is_preemptible() -> bool {
+    #[cfg(target_os = "none")]
+    return local::preempt_count() == 0 && local::irq_depth() == 0;
+    #[cfg(not(target_os = "none"))]
+    true
+}
+
+/// Whether the current task may sleep here: [`is_preemptible`], and interrupts are on.
+#[cfg(target_os = "none")]
+pub(super) fn can_sleep() -> bool {
+    is_preemptible() && x86_64::instructions::interrupts::are_enabled()
+}
+
+/// Whether `current` is this CPU's idle task.
+pub(super) fn is_idle(current: &Task) -> bool {
+    #[cfg(target_os = "none")]
+    return core::ptr::from_ref(current) as usize == local::idle();
+    #[cfg(not(target_os = "none"))]
+    {
+        let _ = current;
+        false
     }
 }
 
@@ -90,5 +116,5 @@ pub(super) fn kick(task: &Task) {
 /// Whether the policy has something waiting for this CPU.
 #[cfg(target_os = "none")]
 pub(super) fn has_work() -> bool {
-    local::need_resched() || scheduler().queued(local::id()) > 0
+    local::need_resched() || ask(|policy| policy.queued(local::id())) > 0
 }

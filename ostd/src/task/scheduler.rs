@@ -1,9 +1,9 @@
 //! The seam between mechanism (here) and policy (the kernel's): who runs next.
 //!
-//! All calls come with interrupts off. Whatever a policy answers, a task never runs on two CPUs at once: ostd takes each
+//! All calls come with interrupts and preemption off. Whatever a policy answers, a task never runs on two CPUs at once: ostd takes each
 //! task out of the policy's hands and refuses one that is not queued.
 
-use super::Task;
+use super::{Task, disable_preemption};
 use crate::cpu::CpuId;
 use crate::sync::{Once, SpinLock};
 use alloc::collections::VecDeque;
@@ -50,11 +50,13 @@ pub fn set_scheduler(scheduler: &'static dyn Scheduler) {
     SCHEDULER.call_once(|| scheduler);
 }
 
-/// The policy in force.
-pub(super) fn scheduler() -> &'static dyn Scheduler {
+/// Asks the policy in force. It runs in the middle of a switch, in the name of a task that knows nothing of it: with preemption off, so
+/// that it cannot sleep, switch or change the task's address space.
+pub(super) fn ask<R>(question: impl FnOnce(&dyn Scheduler) -> R) -> R {
+    let _here = disable_preemption();
     match SCHEDULER.get() {
-        Some(scheduler) => *scheduler,
-        None => &ROUND_ROBIN,
+        Some(scheduler) => question(*scheduler),
+        None => question(&ROUND_ROBIN),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Picking the next task and standing on its stack.
 
-use super::scheduler::scheduler;
-use super::{Enqueue, TICK_NS, Task, park, reap, state};
+use super::scheduler::ask;
+use super::{Enqueue, TICK_NS, Task, park, preempt, reap, state};
 use crate::arch::user::ExtendedState;
 use crate::cpu::local;
 use crate::irq;
@@ -41,8 +41,9 @@ pub(super) fn schedule(has_yielded: bool) {
 
     let mut next = None;
     for _ in 0..PICK_TRIES {
-        let Some(task) = scheduler().pick_next(cpu, candidate, has_yielded) else { break };
-        // What a policy gives must be queued, and only one pick gets it: the state decides, not the policy's word.
+        let Some(task) = ask(|policy| policy.pick_next(cpu, candidate, has_yielded)) else { break };
+        // What a policy gives must be queued, which also says that its stack is free (acquired here), and only one pick gets it: the
+        // state decides, not the policy's word.
         if task
             .state
             .compare_exchange(state::QUEUED, state::RUNNING, Ordering::AcqRel, Ordering::Relaxed)
@@ -70,7 +71,7 @@ pub(super) fn account(current: &Task) -> bool {
     let now = timer::now_ns();
     let ran_ns = now.saturating_sub(current.accounted_at_ns.swap(now, Ordering::Relaxed));
     current.run_ns.fetch_add(ran_ns, Ordering::Relaxed);
-    scheduler().account(local::id(), current, ran_ns)
+    ask(|policy| policy.account(local::id(), current, ran_ns))
 }
 
 fn switch_to(current: &Task, next: Arc<Task>) {
@@ -108,8 +109,9 @@ fn finish_switch(previous: *const Task) {
     match previous.state.load(Ordering::Acquire) {
         state::RUNNING if !is_idle => {
             let yielded = previous.has_yielded.load(Ordering::Relaxed);
-            previous.state.store(state::QUEUED, Ordering::Relaxed);
-            previous.is_on_cpu.store(false, Ordering::Release);
+            previous.is_on_cpu.store(false, Ordering::Relaxed);
+            // Last, and released: from here on a policy that kept a handle can make another CPU stand on the stack.
+            previous.state.store(state::QUEUED, Ordering::Release);
             park::enqueue(previous, if yielded { Enqueue::Yielded } else { Enqueue::Preempted });
         }
         state::DEAD => {
@@ -199,8 +201,15 @@ fn exit() -> ! {
 }
 
 /// Gives the current task an address space (or takes it away) and shows it to the hardware.
+///
+/// # Panics
+/// In interrupt handlers, in the policy, with preemption off: the task may be in the middle of a user access.
 pub(crate) fn set_current_vm_space(space: Option<Arc<VmSpace>>) {
     let current = Task::current().expect("address spaces belong to tasks");
+    assert!(
+        preempt::is_preemptible(),
+        "an address space changes only while nothing keeps the task on its CPU"
+    );
     let off = irq::disable_local();
     // SAFETY: interrupts are off, so nobody switches; the field belongs to the current task.
     let slot = unsafe { &mut *current.context.vm_space.get() };

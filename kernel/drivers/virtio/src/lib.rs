@@ -3,15 +3,18 @@
 //! The device is the host's, so nothing that it says is believed (D6): what it may write to is never read back to find
 //! our own state, and every index, id and length that it gives is checked against a private copy. A device that breaks the
 //! rules is marked broken and never touched again.
-//! Written here because the virtio-drivers crate programs no MSI-X and negotiates neither ACCESS_PLATFORM nor offloads.
+//! Written here because the virtio-drivers crate programs no MSI-X and negotiates neither ACCESS_PLATFORM nor offloads; [`Adapter`] lets
+//! that crate's drivers stand on this transport (docs/adr/0001-virtio-drivers.md).
 #![no_std]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
+mod adapter;
 mod queue;
 mod transport;
 
+pub use adapter::{Adapter, Answers};
 pub use queue::{Buffer, Queue, QueueError};
 pub use transport::{Device, DeviceConfig, Error, Vector};
 

@@ -53,8 +53,8 @@ const STATUS_DRIVER_OK: u8 = 4;
 const STATUS_FEATURES_OK: u8 = 8;
 const STATUS_FAILED: u8 = 128;
 
-const FEATURE_VERSION_1: u64 = 1 << 32;
-const FEATURE_ACCESS_PLATFORM: u64 = 1 << 33;
+pub(crate) const FEATURE_VERSION_1: u64 = 1 << 32;
+pub(crate) const FEATURE_ACCESS_PLATFORM: u64 = 1 << 33;
 
 const NO_VECTOR: u16 = 0xffff;
 /// How often a device is asked whether its reset is done, before we give it up.
@@ -78,6 +78,9 @@ impl From<ostd::Error> for Error {
         Self::Resource
     }
 }
+
+/// A register to write to, and the value.
+pub(crate) type Bell = (Arc<Mmio>, usize, u16);
 
 /// One of a device's interrupts.
 #[derive(Clone, Copy, Debug)]
@@ -206,26 +209,32 @@ impl Device {
     /// [`Error::Features`] if a required one is missing or the device takes its word back.
     pub fn negotiate(&self, required: u64, wanted: u64) -> Result<u64, Error> {
         let required = required | FEATURE_VERSION_1;
-        let mut offered = 0;
-        for half in 0..2u32 {
-            self.common.write_u32(common::DEVICE_FEATURE_SELECT, half);
-            offered |= u64::from(self.common.read_u32(common::DEVICE_FEATURE)) << (32 * half);
-        }
-        let agreed = offered & (required | wanted | FEATURE_ACCESS_PLATFORM);
+        let agreed = self.offered_features() & (required | wanted | FEATURE_ACCESS_PLATFORM);
         if agreed & required != required {
             self.add_status(STATUS_FAILED);
             return Err(Error::Features);
         }
-        for half in 0..2u32 {
-            self.common.write_u32(common::DRIVER_FEATURE_SELECT, half);
-            self.common.write_u32(common::DRIVER_FEATURE, (agreed >> (32 * half)) as u32);
-        }
+        self.accept_features(agreed);
         self.add_status(STATUS_FEATURES_OK);
         if self.common.read_u8(common::DEVICE_STATUS) & STATUS_FEATURES_OK == 0 {
             self.add_status(STATUS_FAILED);
             return Err(Error::Features);
         }
         Ok(agreed)
+    }
+
+    pub(crate) fn offered_features(&self) -> u64 {
+        (0..2u32).fold(0, |offered, half| {
+            self.common.write_u32(common::DEVICE_FEATURE_SELECT, half);
+            offered | u64::from(self.common.read_u32(common::DEVICE_FEATURE)) << (32 * half)
+        })
+    }
+
+    pub(crate) fn accept_features(&self, features: u64) {
+        for half in 0..2u32 {
+            self.common.write_u32(common::DRIVER_FEATURE_SELECT, half);
+            self.common.write_u32(common::DRIVER_FEATURE, (features >> (32 * half)) as u32);
+        }
     }
 
     /// How many queues the device says it has.
@@ -250,38 +259,58 @@ impl Device {
     /// # Errors
     /// [`Error::Resource`].
     pub fn queue<T>(&self, index: u16, max_size: u16, vector: Option<Vector>) -> Result<Queue<T>, Error> {
-        if index >= self.queue_count() {
-            return Err(Error::Resource);
-        }
-        self.common.write_u16(common::QUEUE_SELECT, index);
-        let offered = self.common.read_u16(common::QUEUE_SIZE);
-        let size = offered.min(max_size);
-        if size == 0 || self.common.read_u16(common::QUEUE_ENABLE) != 0 {
+        let size = self.offered_queue_size(index).min(max_size);
+        if size == 0 {
             return Err(Error::Resource);
         }
         // Sizes of split queues are powers of two (2.7); a device may offer anything.
         let size = 1 << size.ilog2();
+        let bell = self.bell(index)?;
+        let queue = Queue::new(size, bell, vector.is_some())?;
+        self.enable_queue(index, size, vector, queue.addresses())?;
+        Ok(queue)
+    }
+
+    /// How large queue `index` may be; 0 if there is none, or it is in use.
+    pub(crate) fn offered_queue_size(&self, index: u16) -> u16 {
+        if index >= self.queue_count() {
+            return 0;
+        }
+        self.common.write_u16(common::QUEUE_SELECT, index);
+        let is_in_use = self.common.read_u16(common::QUEUE_ENABLE) != 0;
+        if is_in_use { 0 } else { self.common.read_u16(common::QUEUE_SIZE) }
+    }
+
+    /// Where to tell of new buffers in queue `index`, and what to write there.
+    pub(crate) fn bell(&self, index: u16) -> Result<Bell, Error> {
+        self.common.write_u16(common::QUEUE_SELECT, index);
         let offset = usize::from(self.common.read_u16(common::QUEUE_NOTIFY_OFF))
             .checked_mul(self.notify_multiplier)
             .filter(|offset| offset.checked_add(2).is_some_and(|end| end <= self.notify.len))
             .ok_or(Error::Protocol)?;
-        let has_interrupt = vector.is_some();
-        let vector = vector.map_or(NO_VECTOR, |vector| vector.0);
-        let bell = (self.notify.bar.clone(), self.notify.offset + offset, index);
-        let queue = Queue::new(size, bell, has_interrupt)?;
+        Ok((self.notify.bar.clone(), self.notify.offset + offset, index))
+    }
 
+    /// Tells the device where a queue is: descriptors, driver's ring, device's ring.
+    pub(crate) fn enable_queue(
+        &self,
+        index: u16,
+        size: u16,
+        vector: Option<Vector>,
+        [descriptors, driver, device]: [u64; 3],
+    ) -> Result<(), Error> {
+        let vector = vector.map_or(NO_VECTOR, |vector| vector.0);
         self.common.write_u16(common::QUEUE_SELECT, index);
         self.common.write_u16(common::QUEUE_SIZE, size);
         self.common.write_u16(common::QUEUE_MSIX_VECTOR, vector);
         if self.common.read_u16(common::QUEUE_MSIX_VECTOR) != vector {
             return Err(Error::Resource);
         }
-        let [descriptors, driver, device] = queue.addresses();
         self.common.write_address(common::QUEUE_DESC, descriptors);
         self.common.write_address(common::QUEUE_DRIVER, driver);
         self.common.write_address(common::QUEUE_DEVICE, device);
         self.common.write_u16(common::QUEUE_ENABLE, 1);
-        Ok(queue)
+        Ok(())
     }
 
     /// Tells the device to start: all queues are set up.
@@ -295,7 +324,7 @@ impl Device {
         DeviceConfig { device: self }
     }
 
-    fn reset(&self) -> Result<(), Error> {
+    pub(crate) fn reset(&self) -> Result<(), Error> {
         self.common.write_u8(common::DEVICE_STATUS, 0);
         for _ in 0..RESET_TRIES {
             if self.common.read_u8(common::DEVICE_STATUS) == 0 {
@@ -303,6 +332,14 @@ impl Device {
             }
         }
         Err(Error::Protocol)
+    }
+
+    pub(crate) fn status(&self) -> u8 {
+        self.common.read_u8(common::DEVICE_STATUS)
+    }
+
+    pub(crate) fn set_status(&self, status: u8) {
+        self.common.write_u8(common::DEVICE_STATUS, status);
     }
 
     fn add_status(&self, bit: u8) {

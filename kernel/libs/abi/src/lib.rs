@@ -8,6 +8,7 @@ pub mod event;
 pub mod fs;
 pub mod futex;
 pub mod mman;
+pub mod net;
 pub mod process;
 pub mod sched;
 pub mod signal;

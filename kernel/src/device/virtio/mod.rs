@@ -1,5 +1,6 @@
 //! Virtio devices: disks become block devices, named console ports character devices.
 
+mod entropy;
 mod port;
 
 use super::registry;
@@ -20,6 +21,7 @@ pub fn probe() {
         let location = function.location();
         let result = match Device::probe(&function) {
             Some(id::BLOCK) => add_disk(function, &mut disks),
+            Some(id::ENTROPY) => entropy::add(function),
             Some(id::CONSOLE) => add_console(function, &mut consoles),
             _ => continue,
         };

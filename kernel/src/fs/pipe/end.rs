@@ -7,11 +7,13 @@ use crate::event::{IoEvents, Pollee};
 use crate::fs::open_file::flags::O_DIRECT;
 use crate::fs::open_file::{FileOps, OpenFile};
 use crate::syscall::UserPtr;
-use crate::thread::wait;
+use crate::thread::{Thread, wait};
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
 use ostd::mm::{VmReader, VmWriter};
 
+const F_SETPIPE_SZ: u32 = 1031;
+const F_GETPIPE_SZ: u32 = 1032;
 /// FIONREAD of ioctl_tty(2).
 const FIONREAD: u32 = 0x541b;
 
@@ -178,6 +180,18 @@ impl FileOps for PipeEnd {
                 UserPtr::<i32>::new(argument).write(&(bytes as i32)).map(|()| 0)
             }
             _ => Err(Errno::ENOTTY.into()),
+        }
+    }
+
+    fn fcntl(&self, _file: &OpenFile, command: u32, argument: usize) -> Result<isize> {
+        match command {
+            F_GETPIPE_SZ => Ok(self.pipe.capacity() as isize),
+            F_SETPIPE_SZ => {
+                let thread = Thread::current().ok_or(Errno::EPERM)?;
+                let capacity = self.pipe.set_capacity(argument, &thread.process().credentials())?;
+                Ok(capacity as isize)
+            }
+            _ => Err(Errno::EINVAL.into()),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! An object of tmpfs: file, directory, link or node, with its attributes.
 
 use super::directory::{Entries, FIRST_POSITION};
+use super::regular::Regular;
 use super::{Tmpfs, parent_links};
 use crate::error::{Errno, Result};
 use crate::fs::vfs::inode::{
@@ -14,18 +15,12 @@ use alloc::vec::Vec;
 use core::any::Any;
 use core::sync::atomic::{AtomicU64, Ordering};
 use ostd::mm::{PAGE_SIZE, VmReader, VmWriter};
-use ostd::sync::{Mutex, SpinLock};
+use ostd::sync::SpinLock;
 
-/// The largest file: offsets are signed.
-const SIZE_MAX: u64 = i64::MAX as u64;
 /// Entries copied out of a directory at a time.
 const READ_DIR_BATCH: usize = 32;
 /// What an entry adds to a directory's size, as Linux's tmpfs counts.
 const ENTRY_SIZE: u64 = 20;
-
-const FALLOC_FL_KEEP_SIZE: u32 = 1;
-const FALLOC_FL_PUNCH_HOLE: u32 = 2;
-const FALLOC_FL_ZERO_RANGE: u32 = 16;
 
 /// An object.
 #[derive(Debug)]
@@ -51,11 +46,7 @@ struct OwnAttributes {
 
 #[derive(Debug)]
 enum Body {
-    Regular {
-        cache: PageCache,
-        /// Held by writers and truncation, so that appends and sizes are exact; the value is how many pages the instance has counted for this file.
-        counted_pages: Mutex<usize>,
-    },
+    Regular(Regular),
     Directory {
         entries: SpinLock<Entries>,
         /// The inode number of "..".
@@ -83,8 +74,7 @@ impl TmpfsInode {
 
     /// An empty regular file.
     pub fn new_regular(fs: &Arc<Tmpfs>, permissions: u32, owner: (u32, u32), links: u32) -> Arc<Self> {
-        let body = Body::Regular { cache: PageCache::in_memory(), counted_pages: Mutex::new(0) };
-        Self::new(fs, FileType::Regular, permissions, owner, links, body)
+        Self::new(fs, FileType::Regular, permissions, owner, links, Body::Regular(Regular::new()))
     }
 
     fn new(
@@ -124,9 +114,10 @@ impl TmpfsInode {
         }
     }
 
-    fn regular(&self) -> Result<(&PageCache, &Mutex<usize>)> {
+    fn regular(&self) -> Result<&Regular> {
         match &self.body {
-            Body::Regular { cache, counted_pages } => Ok((cache, counted_pages)),
+            Body::Regular(regular) => Ok(regular),
+            Body::Directory { .. } => Err(Errno::EISDIR.into()),
             _ => Err(Errno::EINVAL.into()),
         }
     }
@@ -153,80 +144,12 @@ impl TmpfsInode {
         attributes.changed = now;
     }
 
-    fn write_locked(
-        &self,
-        cache: &PageCache,
-        counted_pages: &mut usize,
-        offset: u64,
-        reader: &mut VmReader<'_>,
-    ) -> Result<usize> {
-        if reader.remaining() == 0 {
-            return Ok(0);
-        }
-        if offset >= SIZE_MAX {
-            return Err(Errno::EFBIG.into());
-        }
-        reader.limit(usize::try_from(SIZE_MAX - offset).unwrap_or(usize::MAX));
-        self.limit_to_free_pages(cache, *counted_pages, offset, reader)?;
-        let result = cache.write_at(offset, reader);
-        self.count_pages(cache, counted_pages);
-        if matches!(result, Ok(n) if n > 0) {
+    fn write(&self, offset: Option<u64>, reader: &mut VmReader<'_>) -> Result<(usize, u64)> {
+        let (written, end) = self.regular()?.write(&self.fs, offset, reader)?;
+        if written > 0 {
             self.note_written();
         }
-        result
-    }
-
-    /// Shortens a write to what the instance's limit leaves; ENOSPC if that is nothing.
-    fn limit_to_free_pages(
-        &self,
-        cache: &PageCache,
-        _counted: usize,
-        offset: u64,
-        reader: &mut VmReader<'_>,
-    ) -> Result<()> {
-        let first = (offset / PAGE_SIZE as u64) as usize;
-        let last = ((offset + reader.remaining() as u64 - 1) / PAGE_SIZE as u64) as usize;
-        let mut free = self.fs.free_pages();
-        if last - first < free {
-            return Ok(());
-        }
-        let room_end = (first..=last).find(|&page| {
-            if cache.is_resident(page) {
-                return false;
-            }
-            if free == 0 {
-                return true;
-            }
-            free -= 1;
-            false
-        });
-        let Some(page) = room_end else { return Ok(()) };
-        let room = (page as u64 * PAGE_SIZE as u64).saturating_sub(offset);
-        if room == 0 {
-            return Err(Errno::ENOSPC.into());
-        }
-        reader.limit(room as usize);
-        Ok(())
-    }
-
-    fn count_pages(&self, cache: &PageCache, counted_pages: &mut usize) {
-        let now = cache.resident_pages();
-        self.fs.pages_changed(*counted_pages, now);
-        *counted_pages = now;
-    }
-
-    fn set_size(&self, size: u64) -> Result<()> {
-        let (cache, counted_pages) = match self.file_type {
-            FileType::Directory => return Err(Errno::EISDIR.into()),
-            _ => self.regular()?,
-        };
-        if size > SIZE_MAX {
-            return Err(Errno::EFBIG.into());
-        }
-        let mut counted_pages = counted_pages.lock();
-        cache.truncate(size);
-        self.count_pages(cache, &mut counted_pages);
-        Ok(())
+        Ok((written, end))
     }
 
     fn as_own(inode: &Arc<dyn Inode>) -> Result<Arc<Self>> {
@@ -253,8 +176,8 @@ impl TmpfsInode {
 impl Drop for TmpfsInode {
     fn drop(&mut self) {
         self.fs.inodes_used.fetch_sub(1, Ordering::Relaxed);
-        if let Body::Regular { counted_pages, .. } = &mut self.body {
-            self.fs.pages_changed(*counted_pages.get_mut(), 0);
+        if let Body::Regular(regular) = &mut self.body {
+            regular.release(&self.fs);
         }
     }
 }
@@ -263,9 +186,7 @@ impl Inode for TmpfsInode {
     fn metadata(&self) -> Metadata {
         let attributes = *self.attributes.lock();
         let (size, blocks, rdev) = match &self.body {
-            Body::Regular { cache, .. } => {
-                (cache.size(), (cache.resident_pages() * (PAGE_SIZE / 512)) as u64, 0)
-            }
+            Body::Regular(regular) => (regular.size(), regular.blocks(), 0),
             Body::Directory { entries, .. } => (entries.lock().len() as u64 * ENTRY_SIZE, 0, 0),
             Body::Symlink(target) => (target.len() as u64, 0, 0),
             Body::Node(device) => (0, 0, *device),
@@ -300,7 +221,7 @@ impl Inode for TmpfsInode {
 
     fn size(&self) -> u64 {
         match &self.body {
-            Body::Regular { cache, .. } => cache.size(),
+            Body::Regular(regular) => regular.size(),
             _ => self.metadata().size,
         }
     }
@@ -312,7 +233,7 @@ impl Inode for TmpfsInode {
 
     fn set_attributes(&self, change: &Attributes) -> Result<()> {
         if let Some(size) = change.size {
-            self.set_size(size)?;
+            self.regular()?.set_size(&self.fs, size)?;
         }
         let now = Timestamp::now();
         let mut attributes = self.attributes.lock();
@@ -459,72 +380,27 @@ impl Inode for TmpfsInode {
     }
 
     fn seek_data(&self, from: u64, hole: bool) -> Result<u64> {
-        let (cache, _) = self.regular()?;
-        let size = cache.size();
-        if from >= size {
-            return Err(Errno::ENXIO.into());
-        }
-        let page = (from / PAGE_SIZE as u64) as usize;
-        match cache.next_with(page, !hole) {
-            Some(found) if (found as u64 * PAGE_SIZE as u64) < size => {
-                Ok(from.max(found as u64 * PAGE_SIZE as u64))
-            }
-            _ if hole => Ok(size),
-            _ => Err(Errno::ENXIO.into()),
-        }
+        self.regular()?.seek_data(from, hole)
     }
 
     fn read_at(&self, offset: u64, writer: &mut VmWriter<'_>) -> Result<usize> {
-        let (cache, _) = self.regular()?;
-        cache.read_at(offset, cache.size(), writer)
+        self.regular()?.read_at(offset, writer)
     }
 
     fn write_at(&self, offset: u64, reader: &mut VmReader<'_>) -> Result<usize> {
-        let (cache, counted_pages) = self.regular()?;
-        self.write_locked(cache, &mut counted_pages.lock(), offset, reader)
+        self.write(Some(offset), reader).map(|(written, _)| written)
     }
 
     fn append(&self, reader: &mut VmReader<'_>) -> Result<(usize, u64)> {
-        let (cache, counted_pages) = self.regular()?;
-        let mut counted_pages = counted_pages.lock();
-        let end = cache.size();
-        let written = self.write_locked(cache, &mut counted_pages, end, reader)?;
-        Ok((written, end + written as u64))
+        self.write(None, reader)
     }
 
     fn page_cache(&self) -> Option<&PageCache> {
-        self.regular().ok().map(|(cache, _)| cache)
+        self.regular().ok().map(Regular::cache)
     }
 
     fn allocate(&self, mode: u32, offset: u64, len: u64) -> Result<()> {
-        let (cache, counted_pages) = self.regular()?;
-        let end = offset.checked_add(len).filter(|&end| end <= SIZE_MAX).ok_or(Errno::EFBIG)?;
-        let mut counted_pages = counted_pages.lock();
-        let keeps_size = mode & FALLOC_FL_KEEP_SIZE != 0;
-        if mode & FALLOC_FL_PUNCH_HOLE != 0 || mode & FALLOC_FL_ZERO_RANGE != 0 {
-            cache.punch(offset, end);
-            self.count_pages(cache, &mut counted_pages);
-        }
-        let is_punch = mode & FALLOC_FL_PUNCH_HOLE != 0;
-        if !is_punch {
-            let pages = (offset / PAGE_SIZE as u64) as usize..end.div_ceil(PAGE_SIZE as u64) as usize;
-            if pages.clone().filter(|&page| !cache.is_resident(page)).take(self.fs.free_pages() + 1).count()
-                > self.fs.free_pages()
-            {
-                return Err(Errno::ENOSPC.into());
-            }
-            for page in pages {
-                let result = cache.page_for_write(page);
-                if result.is_err() {
-                    self.count_pages(cache, &mut counted_pages);
-                    result?;
-                }
-            }
-            self.count_pages(cache, &mut counted_pages);
-        }
-        if !keeps_size && !is_punch && end > cache.size() {
-            cache.truncate(end);
-        }
+        self.regular()?.allocate(&self.fs, mode, offset, len)?;
         self.note_written();
         Ok(())
     }

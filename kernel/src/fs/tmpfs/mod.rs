@@ -1,10 +1,11 @@
 //! tmpfs: a file system whose files are their page cache (tmpfs(5)). It serves also as the root at boot, as ramfs and under devtmpfs.
 //!
-//! [`inode`] is every object, [`directory`] the entries of one; limits and counts are here.
+//! [`inode`] is every object, [`directory`] the entries of one, [`regular`] the contents of another; limits and counts are here.
 
 mod directory;
 mod inode;
 mod options;
+mod regular;
 
 pub use inode::TmpfsInode;
 

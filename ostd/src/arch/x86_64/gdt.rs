@@ -68,8 +68,10 @@ pub(crate) fn init(cpu: usize) {
     // SAFETY: this CPU's own element, which nothing refers to yet.
     let tss = unsafe { &mut *TABLES[cpu].tss.get() };
     for slot in 0..IST_COUNT {
-        let top = base + ((slot + 1) * IST_STACK_LEN) as u64;
-        tss.interrupt_stack_table[slot] = VirtAddr::new(top & !15);
+        let top = ((base + ((slot + 1) * IST_STACK_LEN) as u64) & !15) - 16;
+        // SAFETY: the last words of this CPU's own stack, which starts below them.
+        unsafe { (top as *mut usize).write(crate::cpu::local::address_of(cpu)) };
+        tss.interrupt_stack_table[slot] = VirtAddr::new(top);
     }
     tss.iomap_base = size_of::<TaskStateSegment>() as u16;
 

@@ -5,7 +5,7 @@ use crate::boot::MemoryKind;
 use crate::cpu;
 use crate::mm::kspace::KernelStack;
 use crate::timer;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// A CPU that has not come up by then never will: hosts need microseconds, a loaded emulator milliseconds.
 const START_TIMEOUT_NS: u64 = 200_000_000;
@@ -21,12 +21,17 @@ unsafe extern "C" {
 /// CPUs that have come as far as [`ap_start`].
 static ARRIVED: AtomicUsize = AtomicUsize::new(1);
 
-/// Starts all CPUs of the MADT, at most [`cpu::MAX_CPUS`]. One that does not start is left out, with a warning.
+/// Starts all CPUs of the MADT, at most [`cpu::MAX_CPUS`]. One that does not start is left out, with a warning. A second call does nothing: an
+/// INIT would reset a CPU that runs.
 pub(crate) fn start_others() {
+    static HAS_BEGUN: AtomicBool = AtomicBool::new(false);
+    if HAS_BEGUN.swap(true, Ordering::AcqRel) {
+        return;
+    }
     let Some(platform) = boot::platform() else { return };
     let own = apic::id();
     let others = || platform.apic_ids.as_slice().iter().copied().filter(move |id| *id != own);
-    if cpu::count() > 1 || others().next().is_none() {
+    if others().next().is_none() {
         return;
     }
     let Some(page) = low_page() else {

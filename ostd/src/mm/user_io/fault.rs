@@ -41,7 +41,8 @@ pub(crate) fn handle_kernel_fault(
         && let Some(handler) = HANDLER.get()
     {
         let fault = UserFault { address, is_write: error_code & page_fault::WRITE != 0 };
-        if machine::with_interrupts_on(|| handler(fault)) {
+        // The handler may have taken the task's address space away: what is loaded then is somebody else's.
+        if machine::with_interrupts_on(|| handler(fault)) && machine::has_user_space() {
             return true;
         }
     }

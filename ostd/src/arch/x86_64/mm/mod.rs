@@ -56,10 +56,16 @@ pub(crate) fn has_user_space() -> bool {
     crate::mm::tlb::has_user_space()
 }
 
+/// Closes user pages (SMAP), on entries that leave the flag as the interrupted code had it.
+#[inline]
+pub(crate) fn close_user() {
+    user::close();
+}
+
 /// Runs `f` with interrupts on and user pages closed (SMAP), where interrupts are off: inside of a fault. Both are as they were afterwards, since
 /// the interrupted code's flags come back with its frame.
 pub(crate) fn with_interrupts_on<R>(f: impl FnOnce() -> R) -> R {
-    user::close();
+    close_user();
     x86_64::instructions::interrupts::enable();
     let result = f();
     x86_64::instructions::interrupts::disable();

@@ -2,10 +2,13 @@
 #
 # A stub pushes an error code of 0 where the CPU pushed none, then the vector. From ring 3 the trap belongs to user.rs
 # (`user_trap_return`): nothing has been clobbered, GS is still the user's. From ring 0 it goes to `kernel_trap`.
-# NMI, double fault and machine check run on their own stacks and may find either GS base: they ask the MSR.
+# NMI, double fault and machine check run on their own stacks and may find any GS base, also one that ring 3 made to look like the
+# kernel's (WRGSBASE): they take the kernel's from above their stack, where gdt.rs has put it, and give back what they found.
 
 .set CS_OFFSET, 24
 .set MSR_GS_BASE, 0xc0000101
+# Registers, vector, error code and the CPU's five words: what lies above them is the stack's top.
+.set TOP_OFFSET, 15 * 8 + 2 * 8 + 5 * 8
 
 .macro SAVE_REGISTERS
     pushq %rax
@@ -87,18 +90,20 @@ paranoid_entry:
     SAVE_REGISTERS
     movl $MSR_GS_BASE, %ecx
     rdmsr
+    movl %eax, %r12d
+    movl %edx, %r13d
+    movq TOP_OFFSET(%rsp), %rax
+    movq %rax, %rdx
+    shrq $32, %rdx
+    wrmsr
     movq %rsp, %rdi
     movq %rsp, %rbx
     andq $-16, %rsp
-    xorl %r12d, %r12d
-    testl %edx, %edx
-    js 1f                               # the kernel's GS base is in the upper half
-    swapgs
-    incl %r12d
-1:  call paranoid_trap
-    testl %r12d, %r12d
-    jz 2f
-    swapgs
-2:  movq %rbx, %rsp
+    call paranoid_trap
+    movl $MSR_GS_BASE, %ecx
+    movl %r12d, %eax
+    movl %r13d, %edx
+    wrmsr
+    movq %rbx, %rsp
     RESTORE_REGISTERS
     iretq

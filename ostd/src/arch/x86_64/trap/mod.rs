@@ -73,6 +73,8 @@ extern "C" fn kernel_trap(frame: &mut TrapFrame) {
             }
         }
         vector if vector >= FIRST_INTERRUPT => {
+            // In the middle of a user access user pages are open, and would stay so for handlers and for the next task.
+            crate::arch::mm::close_user();
             local::irq_enter(false);
             irq::dispatch(vector as u8);
             if local::irq_leave() {
