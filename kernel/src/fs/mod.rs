@@ -3,6 +3,7 @@
 pub mod devtmpfs;
 pub mod fd_table;
 pub mod initramfs;
+pub mod memfd;
 pub mod open_file;
 pub mod overlay;
 pub mod pipe;

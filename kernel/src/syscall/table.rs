@@ -214,7 +214,6 @@ syscalls! {
     287 timerfd_gettime event::timerfd::sys_timerfd_gettime, full;
     288 accept4 net::connect::sys_accept4, full;
     289 signalfd4 event::signalfd::sys_signalfd4, full;
-    288 accept4 net::connect::sys_accept4, full;
     290 eventfd2 event::eventfd::sys_eventfd2, full;
     291 epoll_create1 event::epoll::sys_epoll_create1, full;
     292 dup3 fs::dup::sys_dup3, full;
@@ -231,6 +230,7 @@ syscalls! {
     314 sched_setattr sched::attributes::sys_sched_setattr, partial "no SCHED_DEADLINE, no utilisation clamps";
     315 sched_getattr sched::attributes::sys_sched_getattr, full;
     316 renameat2 fs::rename::sys_renameat2, partial "no RENAME_WHITEOUT";
+    319 memfd_create ipc::memfd::sys_memfd_create, partial "no huge pages";
     325 mlock2 mm::mlock::sys_mlock2, full;
     326 copy_file_range fs::copy::sys_copy_file_range, full;
     327 preadv2 fs::vectored::sys_preadv2, partial "RWF_NOWAIT may wait";

@@ -6,6 +6,7 @@ use super::inode::{Attributes, DirEntry, FileType, Inode};
 use super::mount::MountFlags;
 use super::size_limit;
 use crate::error::{Errno, Result};
+use crate::fs::memfd;
 use crate::fs::open_file::{FileOps, OpenFile, flags};
 use crate::mm::page_cache::PageCache;
 use crate::process::credentials::Capability;
@@ -125,6 +126,10 @@ impl FileOps for InodeFile {
 
     fn sync(&self, file: &OpenFile) -> Result<()> {
         file.inode()?.sync()
+    }
+
+    fn fcntl(&self, file: &OpenFile, command: u32, argument: usize) -> Result<isize> {
+        memfd::fcntl(file, command, argument)
     }
 
     fn page_cache<'a>(&'a self, file: &'a OpenFile) -> Result<&'a PageCache> {

@@ -1,3 +1,4 @@
-//! Calls that make channels between processes.
+//! Calls that make channels and shared memory between processes.
 
+pub mod memfd;
 pub mod pipe;

@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::error::{Errno, Error, Result};
+use crate::fs::memfd;
 use crate::fs::open_file::OpenFile;
 use crate::fs::vfs::mount::MountFlags;
 use crate::mm::area::RIGHTS;
@@ -104,6 +105,12 @@ fn file_source(
         max_rights -= PageFlags::EXECUTE;
     }
     if is_shared && !file.is_writable() {
+        max_rights -= PageFlags::WRITE;
+    }
+    if is_shared && memfd::refuses_writes(file.inode()?) {
+        if rights.contains(PageFlags::WRITE) {
+            return Err(Error::with(Errno::EPERM, "the file is sealed against writing"));
+        }
         max_rights -= PageFlags::WRITE;
     }
     let pages = file.ops().page_cache(&file)?.clone();
