@@ -4,6 +4,7 @@
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
 
 use nix::mount::{MsFlags, mount};
 
@@ -26,6 +27,15 @@ cases!("fs":
     overlay_executes_files,
     overlay_open_file_sees_the_copy_through_a_new_open,
     overlay_removes_whole_trees,
+    overlay_keeps_numbers_over_a_copy_up,
+    overlay_breaks_hard_links_in_copy_up,
+    overlay_lists_each_name_once_while_files_are_copied_up,
+    overlay_hides_its_own_attributes,
+    overlay_keeps_removed_files_that_are_open,
+    overlay_renames_new_directories_over_removed_ones,
+    overlay_refuses_what_cannot_be_overlaid,
+    overlay_on_a_full_upper_layer_leaves_nothing,
+    overlay_outlives_the_mounts_of_its_layers,
 );
 
 /// An overlay on `merged`, of `lower/2` above `lower/1`, with `prepare` run before it is mounted.
@@ -261,5 +271,174 @@ fn overlay_removes_whole_trees() -> Outcome {
     fs::write("merged/tree/3/new", "x")?;
     fs::remove_dir_all("merged/tree")?;
     check_eq!(names("merged")?, Vec::<String>::new());
+    Ok(())
+}
+
+fn overlay_keeps_numbers_over_a_copy_up() -> Outcome {
+    overlay(|| {
+        fs::create_dir("one/dir")?;
+        fs::write("one/dir/file", "x")
+    })?;
+    let numbers = |path| fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino()));
+    let (file, directory) = (numbers("merged/dir/file")?, numbers("merged/dir")?);
+    check_eq!(file.0, directory.0);
+    fs::set_permissions("merged/dir/file", fs::Permissions::from_mode(0o600))?;
+    check_eq!((numbers("merged/dir/file")?, numbers("merged/dir")?), (file, directory));
+    fs::rename("merged/dir/file", "merged/moved")?;
+    check_eq!(numbers("merged/moved")?, file);
+    let listed = fs::read_dir("merged")?.filter_map(Result::ok).find(|entry| entry.file_name() == "moved");
+    check_eq!(listed.map(|entry| std::os::unix::fs::DirEntryExt::ino(&entry)), Some(file.1));
+    Ok(())
+}
+
+fn overlay_breaks_hard_links_in_copy_up() -> Outcome {
+    overlay(|| {
+        fs::write("one/first", "x")?;
+        fs::hard_link("one/first", "one/second")
+    })?;
+    fs::write("merged/first", "changed")?;
+    check_eq!(fs::read_to_string("merged/second")?, "x");
+    check!(fs::metadata("merged/first")?.ino() != fs::metadata("merged/second")?.ino());
+    check_eq!(fs::metadata("merged/first")?.nlink(), 1);
+    Ok(())
+}
+
+fn overlay_lists_each_name_once_while_files_are_copied_up() -> Outcome {
+    // More than one buffer of getdents64(2) holds.
+    let all: Vec<String> = (0..600).map(|index| format!("{index:03}-{}", "long".repeat(40))).collect();
+    overlay(|| {
+        fs::create_dir("one/dir")?;
+        all.iter().try_for_each(|name| fs::write(Path::new("one/dir").join(name), ""))
+    })?;
+    let mut seen = Vec::new();
+    for entry in fs::read_dir("merged/dir")? {
+        let entry = entry?;
+        fs::set_permissions(entry.path(), fs::Permissions::from_mode(0o600))?;
+        seen.push(entry.file_name().to_string_lossy().into_owned());
+    }
+    seen.sort();
+    check!(seen == all, "{} names of {}", seen.len(), all.len());
+    check_eq!(names("merged/dir")?.len(), all.len());
+    Ok(())
+}
+
+fn overlay_hides_its_own_attributes() -> Outcome {
+    overlay(|| {
+        fs::create_dir("one/dir")?;
+        fs::write("one/dir/old", "x")
+    })?;
+    fs::remove_dir_all("merged/dir")?;
+    fs::create_dir("merged/dir")?;
+    let get = |path: &std::ffi::CStr| {
+        let mut value = [0u8; 8];
+        // SAFETY: the names are C strings, and the buffer has the length given.
+        let len = unsafe {
+            libc::getxattr(
+                path.as_ptr(),
+                c"trusted.overlay.opaque".as_ptr(),
+                value.as_mut_ptr().cast(),
+                value.len(),
+            )
+        };
+        nix::errno::Errno::result(len).map(|len| value[..len.unsigned_abs()].to_vec())
+    };
+    check_eq!(get(c"upper/dir")?, b"y");
+    check!(get(c"merged/dir").is_err());
+    let mut list = [0u8; 256];
+    // SAFETY: the path is a C string, and the buffer has the length given.
+    let len = unsafe { libc::listxattr(c"merged/dir".as_ptr(), list.as_mut_ptr().cast(), list.len()) };
+    let len = nix::errno::Errno::result(len)?.unsigned_abs();
+    check!(!list[..len].windows(15).any(|part| part == b"trusted.overlay"));
+    Ok(())
+}
+
+fn overlay_keeps_removed_files_that_are_open() -> Outcome {
+    overlay(|| fs::write("one/file", "lower"))?;
+    let mut file = File::open("merged/file")?;
+    fs::remove_file("merged/file")?;
+    let mut text = String::new();
+    file.read_to_string(&mut text)?;
+    check_eq!(text, "lower");
+    fs::write("merged/file", "other")?;
+    check_eq!(file.metadata()?.len(), 5);
+    Ok(())
+}
+
+fn overlay_renames_new_directories_over_removed_ones() -> Outcome {
+    overlay(|| {
+        for directory in ["one/removed", "one/empty/inner"] {
+            fs::create_dir_all(directory)?;
+        }
+        fs::write("one/removed/file", "x")
+    })?;
+    fs::remove_dir_all("merged/removed")?;
+    for (name, target) in [("new", "merged/removed"), ("newer", "merged/empty")] {
+        let from = Path::new("merged").join(name);
+        fs::create_dir(&from)?;
+        fs::write(from.join("mine"), "y")?;
+        if name == "newer" {
+            check_fails!(fs::rename(&from, target), ENOTEMPTY);
+            fs::remove_dir("merged/empty/inner")?;
+        }
+        fs::rename(&from, target)?;
+        check_eq!(names(target)?, ["mine"]);
+    }
+    check_eq!(names("merged")?, ["empty", "removed"]);
+    Ok(())
+}
+
+fn overlay_refuses_what_cannot_be_overlaid() -> Outcome {
+    overlay(|| Ok(()))?;
+    fs::create_dir("other")?;
+    let try_mount =
+        |options| mount(Some("overlay"), "other", Some("overlay"), MsFlags::empty(), Some(options));
+    check_eq!(try_mount("upperdir=one,workdir=two"), Err(nix::Error::EINVAL));
+    check_eq!(try_mount("lowerdir=one,upperdir=two"), Err(nix::Error::EINVAL));
+    check_eq!(try_mount("lowerdir=one"), Err(nix::Error::EINVAL));
+    check_eq!(try_mount("lowerdir=one:missing"), Err(nix::Error::ENOENT));
+    check_eq!(try_mount("lowerdir=one:two,hat=on"), Err(nix::Error::EINVAL));
+    fs::create_dir_all("nested/lower")?;
+    fs::create_dir_all("nested/upper")?;
+    fs::create_dir("nested/work")?;
+    check_eq!(try_mount("lowerdir=nested/lower:nested"), Err(nix::Error::ELOOP));
+    // A layer may be below a lower one only if it is the upper one.
+    try_mount("lowerdir=nested:one,upperdir=nested/upper,workdir=nested/work")?;
+    nix::mount::umount("other")?;
+    fs::create_dir("a:b")?;
+    fs::write("a:b/file", "x")?;
+    try_mount(r"lowerdir=a\:b:one")?;
+    check_eq!(names("other")?, ["file"]);
+    Ok(())
+}
+
+fn overlay_on_a_full_upper_layer_leaves_nothing() -> Outcome {
+    overlay(|| fs::write("one/file", vec![b'x'; 1 << 20]))?;
+    fs::create_dir("small")?;
+    mount(Some("tmpfs"), "small", Some("tmpfs"), MsFlags::empty(), Some("size=256k"))?;
+    for directory in ["small/upper", "small/work", "other"] {
+        fs::create_dir(directory)?;
+    }
+    let options = Some("lowerdir=one,upperdir=small/upper,workdir=small/work");
+    mount(Some("overlay"), "other", Some("overlay"), MsFlags::empty(), options)?;
+    check_fails!(File::options().append(true).open("other/file"), ENOSPC);
+    check_eq!(names("small/upper")?, Vec::<String>::new());
+    check_eq!(names("small/work/work")?, Vec::<String>::new());
+    check_eq!(fs::metadata("other/file")?.len(), 1 << 20);
+    // What is cut off need not fit.
+    fs::write("other/file", "cut")?;
+    check_eq!(fs::read_to_string("other/file")?, "cut");
+    Ok(())
+}
+
+fn overlay_outlives_the_mounts_of_its_layers() -> Outcome {
+    overlay(|| Ok(()))?;
+    mount_tmpfs("layer")?;
+    fs::write("layer/file", "x")?;
+    fs::create_dir("other")?;
+    mount(Some("overlay"), "other", Some("overlay"), MsFlags::empty(), Some("lowerdir=layer:one"))?;
+    nix::mount::umount("layer")?;
+    check_eq!(fs::read_to_string("other/file")?, "x");
+    nix::mount::umount("other")?;
+    check_eq!(names("other")?, Vec::<String>::new());
     Ok(())
 }

@@ -6,7 +6,6 @@ use super::layer::{Layer, Part};
 use super::lookup::Found;
 use super::work::Work;
 use crate::error::{Errno, Error, Result};
-use crate::fs::vfs::dentry::Dentry;
 use crate::fs::vfs::file_system::{FileSystem, MountRequest, SuperBlock, allocate_device};
 use crate::fs::vfs::lookup::{self, LookupFlags, LookupStart};
 use crate::fs::vfs::place::Path;
@@ -81,27 +80,24 @@ fn find_directory(start: &LookupStart, path: &[u8]) -> Result<Path> {
     lookup::lookup(start, path, LookupFlags::FOLLOW | LookupFlags::DIRECTORY)
 }
 
-/// EINVAL or ELOOP unless upper and work directory can work together and no layer is within another.
+/// EINVAL or ELOOP unless upper and work directory can work together and no lower directory is within another layer. The upper one may be
+/// within a lower one, as on Linux: the lower one shows it as it is.
 fn check_apart(lower: &[Path], upper: Option<&Path>, work: Option<&Path>) -> Result<()> {
     if let (Some(upper), Some(work)) = (upper, work) {
         if !Arc::ptr_eq(&upper.mount, &work.mount) {
             return Err(Error::with(Errno::EINVAL, "overlay: upperdir and workdir are on different mounts"));
         }
-        if overlap(&upper.dentry, &work.dentry) {
+        if upper.dentry.is_within(&work.dentry) || work.dentry.is_within(&upper.dentry) {
             return Err(Error::with(Errno::EINVAL, "overlay: upperdir and workdir overlap"));
         }
     }
-    let all: Vec<&Path> = lower.iter().chain(upper).chain(work).collect();
-    for (index, a) in all.iter().enumerate() {
-        if all[..index].iter().any(|b| overlap(&a.dentry, &b.dentry)) {
-            return Err(Error::with(Errno::ELOOP, "overlay: one directory is within another"));
+    for (index, path) in lower.iter().enumerate() {
+        let others = lower[..index].iter().chain(&lower[index + 1..]).chain(upper).chain(work);
+        if others.into_iter().any(|other| path.dentry.is_within(&other.dentry)) {
+            return Err(Error::with(Errno::ELOOP, "overlay: a lower directory is within another layer"));
         }
     }
     Ok(())
-}
-
-fn overlap(a: &Arc<Dentry>, b: &Arc<Dentry>) -> bool {
-    a.is_within(b) || b.is_within(a)
 }
 
 fn depth<'a>(layers: impl Iterator<Item = &'a Path>) -> Result<u32> {
