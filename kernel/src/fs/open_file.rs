@@ -1,6 +1,7 @@
 //! Open file descriptions (open(2)): flags, offset, and what serves them.
 
 use super::vfs::inode::{DirEntry, Inode};
+use super::vfs::notify::{self, Happening};
 use super::vfs::place::Path;
 use crate::context::Context;
 use crate::error::{Errno, Result};
@@ -256,6 +257,10 @@ impl OpenFile {
 impl Drop for OpenFile {
     fn drop(&mut self) {
         self.ops.release(self);
+        if !self.is_path_only() {
+            let how = if self.is_writable() { Happening::CLOSE_WRITE } else { Happening::CLOSE_NOWRITE };
+            notify::report(&self.path.dentry, how);
+        }
         super::vfs::file_lock::on_description_closed(self);
         if self.is_counted_writer {
             self.path.mount.writer_removed();

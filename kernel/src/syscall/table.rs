@@ -188,6 +188,9 @@ syscalls! {
     232 epoll_wait event::epoll::sys_epoll_wait, full;
     233 epoll_ctl event::epoll::sys_epoll_ctl, partial "EPOLLEXCLUSIVE wakes all sets";
     235 utimes fs::utimes::sys_utimes, full;
+    253 inotify_init event::inotify::sys_inotify_init, full;
+    254 inotify_add_watch event::inotify::sys_inotify_add_watch, partial "IN_EXCL_UNLINK is ignored; IN_UNMOUNT does not come";
+    255 inotify_rm_watch event::inotify::sys_inotify_rm_watch, full;
     257 openat fs::open::sys_openat, full;
     258 mkdirat fs::make::sys_mkdirat, full;
     259 mknodat fs::make::sys_mknodat, full;
@@ -218,6 +221,7 @@ syscalls! {
     291 epoll_create1 event::epoll::sys_epoll_create1, full;
     292 dup3 fs::dup::sys_dup3, full;
     293 pipe2 ipc::pipe::sys_pipe2, partial "no notification pipes";
+    294 inotify_init1 event::inotify::sys_inotify_init1, full;
     295 preadv fs::vectored::sys_preadv, full;
     296 pwritev fs::vectored::sys_pwritev, full;
     299 recvmmsg net::receive::sys_recvmmsg, full;

@@ -2,6 +2,7 @@
 
 use super::inode::{Attributes, FileType, Timestamp};
 use super::inode_file::drop_privileges;
+use super::notify::{self, Happening};
 use super::permission::{self, WRITE};
 use super::place::Path;
 use super::size_limit;
@@ -37,7 +38,9 @@ pub fn change_mode(path: &Path, permissions: u32, credentials: &Credentials) -> 
     if !credentials.in_group(access.gid) && !credentials.has(Capability::Fsetid) {
         permissions &= !0o2000;
     }
-    inode.set_attributes(&Attributes { permissions: Some(permissions), ..Attributes::default() })
+    inode.set_attributes(&Attributes { permissions: Some(permissions), ..Attributes::default() })?;
+    notify::report(&path.dentry, Happening::ATTRIB);
+    Ok(())
 }
 
 /// Sets owner and group; `None` stays.
@@ -71,7 +74,9 @@ pub fn change_owner(
             change.permissions = Some(access.permissions & !gone);
         }
     }
-    inode.set_attributes(&change)
+    inode.set_attributes(&change)?;
+    notify::report(&path.dentry, Happening::ATTRIB);
+    Ok(())
 }
 
 /// Sets access and modification time.
@@ -106,7 +111,9 @@ pub fn change_times(
         accessed: time(accessed),
         modified: time(modified),
         ..Attributes::default()
-    })
+    })?;
+    notify::report(&path.dentry, Happening::ATTRIB);
+    Ok(())
 }
 
 /// Sets the size of the regular file at `path`.
@@ -139,5 +146,7 @@ pub fn set_size(path: &Path, size: u64) -> Result<()> {
         size_limit::check_size(size)?;
     }
     drop_privileges(inode)?;
-    inode.set_attributes(&Attributes { size: Some(size), ..Attributes::default() })
+    inode.set_attributes(&Attributes { size: Some(size), ..Attributes::default() })?;
+    notify::report(&path.dentry, Happening::MODIFY);
+    Ok(())
 }

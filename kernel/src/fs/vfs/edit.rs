@@ -6,6 +6,7 @@
 use super::dentry::Dentry;
 use super::file_system::SuperBlock;
 use super::inode::{FileType, NewInode, Renaming};
+use super::notify::{self, Happening};
 use crate::error::{Errno, Error, Result};
 use alloc::sync::Arc;
 
@@ -40,7 +41,9 @@ pub fn create(
         return Err(Errno::ENOMEM.into());
     }
     let inode = directory.inode()?.create(name, what, permissions, owner)?;
-    Ok(directory.put_child(name, Some(inode)))
+    let child = directory.put_child(name, Some(inode));
+    notify::report_child(directory, name, child.is_directory(), Happening::CREATE, 0);
+    Ok(child)
 }
 
 /// Makes `name` in `directory` another name of `target`. The check gets the directory.
@@ -60,7 +63,10 @@ pub fn link(
     check(directory)?;
     let inode = target.inode()?;
     directory.inode()?.link(name, inode)?;
-    Ok(directory.put_child(name, Some(inode.clone())))
+    let child = directory.put_child(name, Some(inode.clone()));
+    notify::report_self(&child, Happening::ATTRIB);
+    notify::report_child(directory, name, false, Happening::CREATE, 0);
+    Ok(child)
 }
 
 /// Takes `name` away from `directory`: an empty directory if `wants_directory`, else anything but a directory. The check gets what goes.
@@ -96,6 +102,8 @@ pub fn remove(
         directory.inode()?.unlink(name, victim.inode()?)?;
         directory.remove_child(&victim);
     }
+    notify::report_child(directory, name, is_directory, Happening::DELETE, 0);
+    notify::report_gone(&victim);
     Ok(())
 }
 
@@ -174,6 +182,8 @@ pub fn rename(
     if exchange {
         directory.inode()?.rename(&renaming)?;
         directory.exchange_children(&moving, new_directory, &target);
+        report_move((directory, name), (new_directory, new_name), &moving);
+        report_move((new_directory, new_name), (directory, name), &target);
         return Ok(());
     }
     let _inner = if target.is_directory() { Some(target.lock_directory()?) } else { None };
@@ -182,5 +192,20 @@ pub fn rename(
         new_directory.remove_child(&target);
     }
     directory.move_child(&moving, new_directory, new_name);
+    report_move((directory, name), (new_directory, new_name), &moving);
+    if target.is_positive() {
+        notify::report_gone(&target);
+    }
     Ok(())
+}
+
+fn report_move(
+    (directory, name): (&Arc<Dentry>, &[u8]),
+    (new_directory, new_name): (&Arc<Dentry>, &[u8]),
+    moved: &Arc<Dentry>,
+) {
+    let cookie = notify::new_cookie();
+    notify::report_child(directory, name, moved.is_directory(), Happening::MOVED_FROM, cookie);
+    notify::report_child(new_directory, new_name, moved.is_directory(), Happening::MOVED_TO, cookie);
+    notify::report_self(moved, Happening::MOVE_SELF);
 }

@@ -4,6 +4,7 @@
 
 use super::inode::{Attributes, DirEntry, FileType, Inode};
 use super::mount::MountFlags;
+use super::notify::{self, Happening};
 use super::size_limit;
 use crate::error::{Errno, Result};
 use crate::fs::memfd;
@@ -56,11 +57,13 @@ impl FileOps for InodeFile {
             size_limit::limit_write(inode.size(), reader)?;
             let (len, end) = inode.append(reader)?;
             *position = end;
+            notify::report(&file.path().dentry, Happening::MODIFY);
             return Ok(len);
         }
         size_limit::limit_write(*position, reader)?;
         let len = inode.write_at(*position, reader)?;
         *position += len as u64;
+        notify::report(&file.path().dentry, Happening::MODIFY);
         Ok(len)
     }
 
@@ -74,13 +77,16 @@ impl FileOps for InodeFile {
     fn write_at(&self, file: &OpenFile, offset: u64, reader: &mut VmReader<'_>) -> Result<usize> {
         let inode = file_inode(file)?;
         drop_privileges(inode)?;
-        if file.flags() & flags::O_APPEND != 0 {
+        let len = if file.flags() & flags::O_APPEND != 0 {
             // As pwrite(2) says under BUGS, and as Linux does: the offset does not count.
             size_limit::limit_write(inode.size(), reader)?;
-            return inode.append(reader).map(|(len, _)| len);
-        }
-        size_limit::limit_write(offset, reader)?;
-        inode.write_at(offset, reader)
+            inode.append(reader)?.0
+        } else {
+            size_limit::limit_write(offset, reader)?;
+            inode.write_at(offset, reader)?
+        };
+        notify::report(&file.path().dentry, Happening::MODIFY);
+        Ok(len)
     }
 
     fn seek(&self, file: &OpenFile, offset: i64, whence: u32) -> Result<u64> {
@@ -147,6 +153,7 @@ fn file_inode(file: &OpenFile) -> Result<&Arc<dyn Inode>> {
 
 /// Sets the access time, unless file, mount or their flags say that nobody wants it.
 fn touch(file: &OpenFile, inode: &Arc<dyn Inode>) {
+    notify::report(&file.path().dentry, Happening::ACCESS);
     let mount = &file.path().mount;
     let unwanted = if file.path().is_directory() {
         MountFlags::NO_ATIME | MountFlags::NO_DIRATIME | MountFlags::READ_ONLY

@@ -16,6 +16,7 @@ pub mod mount_ns;
 pub mod mount_report;
 pub mod mount_tree;
 pub mod names;
+pub mod notify;
 pub mod open;
 pub mod permission;
 pub mod place;

@@ -6,6 +6,7 @@ use super::inode::{Access, Attributes, FileType, Inode, NewInode};
 use super::inode_file;
 use super::lookup::{self, Last, LastKind, LookupFlags, LookupStart, Walk};
 use super::mount::MountFlags;
+use super::notify::{self, Happening};
 use super::permission;
 use super::place::Path;
 use crate::device::registry;
@@ -235,8 +236,11 @@ fn open_found(path: Path, flags: u32, credentials: &Credentials, is_new: bool) -
     if flags & O_TRUNC != 0 && access.file_type == FileType::Regular && !is_new {
         inode_file::drop_privileges(inode)?;
         inode.set_attributes(&Attributes { size: Some(0), ..Attributes::default() })?;
+        notify::report(&path.dentry, Happening::MODIFY);
     }
-    make_file(path, &access, flags)
+    let file = make_file(path, &access, flags)?;
+    notify::report(&file.path().dentry, Happening::OPEN);
+    Ok(file)
 }
 
 fn make_file(path: Path, access: &Access, flags: u32) -> Result<Arc<OpenFile>> {
