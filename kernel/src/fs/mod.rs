@@ -1,5 +1,6 @@
 //! Files: the VFS, file systems, open files and descriptor tables.
 
+pub mod devpts;
 pub mod devtmpfs;
 pub mod fd_table;
 pub mod initramfs;
@@ -26,6 +27,7 @@ pub fn init() -> Result<Arc<MountNs>> {
     tmpfs::register();
     overlay::register();
     devtmpfs::register();
+    devpts::register();
     proc::register();
     crate::mm::reclaim::register_shrinker(vfs::dentry_cache::shrink);
     initramfs::mount_root(ostd::boot::info().initramfs)

@@ -5,6 +5,7 @@ pub mod console;
 mod file;
 mod ioctl;
 pub mod job;
+pub mod pty;
 
 use crate::event::{IoEvents, Pollee};
 use alloc::string::String;
@@ -18,13 +19,13 @@ use ostd::sync::SpinLock;
 
 /// Registers the terminals that are always there.
 pub fn register() {
-    if let Err(error) = console::register() {
-        log::error!("no serial terminal: {error:?}");
+    if let Err(error) = console::register().and_then(|()| pty::register()) {
+        log::error!("a terminal is missing: {error:?}");
     }
 }
 
 /// The other side of a terminal. Called with the terminal's lock held: none of it may sleep.
-pub trait Port: Send + Sync + core::fmt::Debug {
+pub trait Port: core::any::Any + Send + Sync + core::fmt::Debug {
     /// How many bytes [`Self::write`] takes now.
     fn room(&self) -> usize;
 
