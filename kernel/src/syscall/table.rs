@@ -206,7 +206,10 @@ syscalls! {
     269 faccessat fs::access::sys_faccessat, full;
     270 pselect6 event::select::sys_pselect6, full;
     271 ppoll event::poll::sys_ppoll, full;
+    275 splice fs::splice::sys_splice, full;
+    276 tee fs::splice::sys_tee, full;
     277 sync_file_range fs::sync::sys_sync_file_range, full;
+    278 vmsplice fs::splice::sys_vmsplice, partial "SPLICE_F_NONBLOCK is left to the pipe's O_NONBLOCK";
     280 utimensat fs::utimes::sys_utimensat, full;
     281 epoll_pwait event::epoll::sys_epoll_pwait, full;
     282 signalfd event::signalfd::sys_signalfd, full;

@@ -77,19 +77,10 @@ impl FileOps for PipeEnd {
         loop {
             // Looked at first: whatever the last writer wrote before it closed is then seen below.
             let has_writers = pipe.writers() > 0;
-            let mut ring = pipe.ring.lock();
-            if ring.bytes() > 0 {
-                let was_full = ring.is_full();
-                let read = ring.read(writer)?;
-                pipe.publish(&ring);
-                let has_new_room = was_full && !ring.is_full();
-                drop(ring);
-                if has_new_room {
-                    pipe.announce_room();
-                }
+            let read = pipe.take(writer)?;
+            if read > 0 {
                 return Ok(read);
             }
-            drop(ring);
             if !has_writers {
                 return Ok(0);
             }

@@ -6,6 +6,7 @@ mod end;
 mod fifo;
 mod registry;
 mod ring;
+pub mod splice;
 
 pub use end::PipeEnd;
 pub use fifo::register;
@@ -19,7 +20,7 @@ use crate::event::{IoEvents, Pollee};
 use crate::process::credentials::{Capability, Credentials};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicUsize, Ordering};
-use ostd::mm::PAGE_SIZE;
+use ostd::mm::{PAGE_SIZE, VmWriter};
 use ostd::sync::{Mutex, WaitQueue};
 use ring::Ring;
 
@@ -131,6 +132,38 @@ impl Pipe {
 
     fn has_room(&self) -> bool {
         self.used_slots.load(Ordering::SeqCst) < self.max_slots.load(Ordering::SeqCst)
+    }
+
+    fn free_slots(&self) -> usize {
+        let used = self.used_slots.load(Ordering::SeqCst);
+        self.max_slots.load(Ordering::SeqCst).saturating_sub(used)
+    }
+
+    /// Gives out what is there, or one packet; 0 if there is nothing.
+    fn take(&self, writer: &mut VmWriter<'_>) -> Result<usize> {
+        let mut ring = self.ring.lock();
+        if ring.bytes() == 0 {
+            return Ok(0);
+        }
+        let was_full = ring.is_full();
+        let read = ring.read(writer)?;
+        self.publish(&ring);
+        let has_new_room = was_full && !ring.is_full();
+        drop(ring);
+        if has_new_room {
+            self.announce_room();
+        }
+        Ok(read)
+    }
+
+    /// Puts bytes back in front, even if the pipe has filled up since they were taken.
+    fn put_back(&self, bytes: &[u8]) -> Result<()> {
+        let mut ring = self.ring.lock();
+        ring.put_back(bytes)?;
+        self.publish(&ring);
+        drop(ring);
+        self.announce_bytes();
+        Ok(())
     }
 
     fn publish(&self, ring: &Ring) {

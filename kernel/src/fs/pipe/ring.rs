@@ -107,6 +107,31 @@ impl Ring {
         Ok(total)
     }
 
+    /// Copies what fits into `out`, and leaves it; returns how much.
+    pub fn peek(&self, out: &mut [u8]) -> usize {
+        let mut total = 0;
+        for slot in &self.slots {
+            let len = (slot.end - slot.start).min(out.len() - total);
+            slot.frame.read(slot.start, &mut out[total..total + len]);
+            total += len;
+        }
+        total
+    }
+
+    /// Puts bytes in front of all others, whether there is room or not.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub fn put_back(&mut self, bytes: &[u8]) -> Result<()> {
+        for chunk in bytes.rchunks(PAGE_SIZE) {
+            let frame = UFrame::alloc_dirty()?;
+            frame.write(0, chunk);
+            self.slots.push_front(Slot { frame, start: 0, end: chunk.len(), is_packet: false });
+            self.bytes += chunk.len();
+        }
+        Ok(())
+    }
+
     /// What does not fill pages goes behind what the last page holds, if all of it fits there.
     fn append_to_last(&mut self, reader: &mut VmReader<'_>) -> Result<usize> {
         let tail = reader.remaining() % PAGE_SIZE;

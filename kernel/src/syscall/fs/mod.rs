@@ -23,6 +23,7 @@ pub mod readlink;
 pub mod remove;
 pub mod rename;
 pub mod seek;
+pub mod splice;
 pub mod stat;
 pub mod statfs;
 pub mod sync;
