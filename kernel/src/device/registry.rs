@@ -30,8 +30,8 @@ struct BlockEntry {
 
 static CHAR: SpinLock<BTreeMap<u64, CharDevice>> = SpinLock::new(BTreeMap::new());
 static BLOCK: SpinLock<BTreeMap<u64, BlockEntry>> = SpinLock::new(BTreeMap::new());
-/// Tells devtmpfs of nodes that come and go.
-static NODE_OBSERVER: ostd::sync::Once<fn(&Node, bool)> = ostd::sync::Once::new();
+/// Told of nodes that come and go: devtmpfs, sysfs.
+static NODE_OBSERVERS: SpinLock<Vec<fn(&Node, bool)>> = SpinLock::new(Vec::new());
 
 /// Major number of virtio disks and of all others that we have.
 const BLOCK_MAJOR: u32 = 254;
@@ -140,9 +140,10 @@ pub fn nodes() -> Vec<Node> {
     nodes
 }
 
-/// Registers who is told of nodes that come (`true`) and go. Only the first call counts.
+/// Registers who is told of nodes that come (`true`) and go, and tells of those that are there.
 pub fn observe_nodes(observer: fn(&Node, bool)) {
-    NODE_OBSERVER.call_once(|| observer);
+    NODE_OBSERVERS.lock().push(observer);
+    nodes().iter().for_each(|node| observer(node, true));
 }
 
 /// Opens a character device.
@@ -163,9 +164,9 @@ pub fn open_block(device: u64, flags: u32) -> Result<Arc<dyn FileOps>> {
 }
 
 fn announce(node: &Node, is_new: bool) {
-    if let Some(observer) = NODE_OBSERVER.get()
-        && !node.name.is_empty()
-    {
-        observer(node, is_new);
+    if node.name.is_empty() {
+        return;
     }
+    let observers = NODE_OBSERVERS.lock().clone();
+    observers.iter().for_each(|observer| observer(node, is_new));
 }

@@ -19,9 +19,6 @@ static INSTANCE: Lazy<Arc<SuperBlock>> = Lazy::new(|| tmpfs::new_unlimited("devt
 pub fn register() {
     file_system::register(&Driver);
     registry::observe_nodes(show);
-    for node in registry::nodes() {
-        show(&node, true);
-    }
 }
 
 impl FileSystem for Driver {

@@ -11,6 +11,7 @@ pub mod pipe;
 pub mod proc;
 pub mod pseudo;
 pub mod synthetic;
+pub mod sysfs;
 pub mod tmpfs;
 pub mod vfs;
 
@@ -29,6 +30,7 @@ pub fn init() -> Result<Arc<MountNs>> {
     devtmpfs::register();
     devpts::register();
     proc::register();
+    sysfs::register();
     crate::mm::reclaim::register_shrinker(vfs::dentry_cache::shrink);
     initramfs::mount_root(ostd::boot::info().initramfs)
 }
