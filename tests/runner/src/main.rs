@@ -1,12 +1,13 @@
-//! The tests that need machines: ABI cases, containers, images and commands that must be refused.
+//! The tests that need machines: ostd's, ABI cases, containers, images and commands that must be refused.
 //!
-//! [`suite`] runs a list of [`suite::Job`]s, two machines at a time, and prints a line for each test; [`abi`], [`containers`]
+//! [`suite`] runs a list of [`suite::Job`]s, two machines at a time, and prints a line for each test; [`ostd`], [`abi`], [`containers`]
 //! and [`refusals`] make the lists. The last line is the sum, which `cargo xtask test` reads.
 #![forbid(unsafe_code)]
 
 mod abi;
 mod containers;
 mod machine;
+mod ostd;
 mod programs;
 mod refusals;
 mod suite;
@@ -45,6 +46,7 @@ struct Arguments {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Ring {
+    Ostd,
     Abi,
     Container,
     Refusal,
@@ -63,9 +65,16 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     let mut suite = Suite::new(arguments.filter.clone(), arguments.machines);
-    let artifacts = machine::artifacts(&arguments.image)?;
     let is_wanted =
         |ring| arguments.ring.is_none_or(|wanted| wanted == ring) && (ring == Ring::Abi || !arguments.linux);
+    if is_wanted(Ring::Ostd) {
+        ostd::add(&mut suite)?;
+    }
+    if arguments.ring == Some(Ring::Ostd) {
+        // The only ring that needs no image.
+        return Ok(finish(suite));
+    }
+    let artifacts = machine::artifacts(&arguments.image)?;
     if is_wanted(Ring::Abi) {
         let kernel = match (&arguments.kernel, arguments.linux) {
             (Some(kernel), _) => machine::Kernel::Coffer(kernel.clone()),
@@ -80,7 +89,12 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     if is_wanted(Ring::Container) {
         containers::add(&mut suite, &artifacts)?;
     }
+    Ok(finish(suite))
+}
+
+/// Runs all that was added; whether nothing failed.
+fn finish(suite: Suite) -> bool {
     let total = suite.run();
     println!("{total}");
-    Ok(total.failed == 0)
+    total.failed == 0
 }

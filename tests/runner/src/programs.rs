@@ -26,6 +26,18 @@ pub fn build(package: &str) -> anyhow::Result<PathBuf> {
     Ok(root().join("target").join(TARGET).join("debug").join(package))
 }
 
+/// Builds a kernel (a program for no operating system) and gives its path.
+pub fn build_kernel(package: &str) -> anyhow::Result<PathBuf> {
+    const TARGET: &str = "x86_64-unknown-none";
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--locked", "--quiet", "--release", "--package", package, "--target", TARGET])
+        .current_dir(root())
+        .status()
+        .context("cannot start cargo")?;
+    ensure!(status.success(), "{package} does not build");
+    Ok(root().join("target").join(TARGET).join("release").join(package))
+}
+
 /// Writes an initramfs whose `/init` is the program.
 pub fn initramfs(program: &Path, to: &Path) -> anyhow::Result<()> {
     let init = fs::read(program).with_context(|| format!("cannot read {}", program.display()))?;

@@ -27,6 +27,7 @@ const LAYERS: &[Layer] = &[
     layer("runtime/init", 4, &["runtime"]),
     layer("image-builder", 0, &[]),
     layer("tests/harness", 1, &["image-builder", "runtime/image"]),
+    layer("tests/ostd", 5, &["ostd"]),
     layer("tests", 5, &["tests", "image-builder", "runtime/image"]),
     layer("xtask", 6, &["tests/harness", "image-builder", "runtime/image", "kernel/libs"]),
 ];
