@@ -34,7 +34,7 @@ pub(crate) mod arch;
 pub use error::{Error, Result};
 
 /// Names the kernel's main function: `ostd::entry!(start);` with `fn start()`. It runs in the first task, on the boot
-/// CPU, with interrupts on, once ostd is up; returning from it powers the machine off.
+/// CPU, with interrupts on, once ostd is up; returning from it ends that task only.
 ///
 /// The macro is part of the trusted base (rule 10): it takes a path of type `fn()` and nothing else.
 #[macro_export]

@@ -197,7 +197,9 @@ impl AddressSpace {
         let rights = area.page_rights();
         let index = area.backing_page(page - range.start);
         let is_write = access == Access::Write;
-        if let Some((frame, flags)) = self.space.cursor(page..page + PAGE_SIZE)?.query()
+        // A statement of its own: the cursor locks the page tables for as long as it lives.
+        let mapped = self.space.cursor(page..page + PAGE_SIZE)?.query();
+        if let Some((frame, flags)) = mapped
             && !(area.is_shared() && is_write && !flags.contains(PageFlags::WRITE))
         {
             // Asked again below: another thread may have changed it between the two cursors.
