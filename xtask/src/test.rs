@@ -60,6 +60,7 @@ pub fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         for library in HOST_TESTED_LIBRARIES {
             total += cargo_ring(library, &["test", "--locked", "--package", library, "--lib"])?;
         }
+        total += miri_ring()?;
     }
     if !arguments.host_only {
         total += guest_ring(arguments.filter.as_deref()).unwrap_or_else(|error| {
@@ -81,15 +82,32 @@ fn lint_ring() -> Count {
     }
 }
 
+/// Runs ostd's tests under Miri, which wants a nightly compiler. It is not needed for anything that ships, so a machine without one
+/// skips this.
+fn miri_ring() -> anyhow::Result<Count> {
+    const CARGO: [&str; 3] = ["run", "nightly", "cargo"];
+    let version =
+        Command::new("rustup").args(CARGO).args(["miri", "--version"]).stdin(Stdio::null()).output();
+    if !version.is_ok_and(|output| output.status.success()) {
+        eprintln!("miri: skipped: no nightly toolchain with the components miri and rust-src");
+        return Ok(Count { skipped: 1, ..Count::default() });
+    }
+    let mut command = Command::new("rustup");
+    command.args(CARGO).args(["miri", "test", "--locked", "--package", "ostd"]);
+    command.env("MIRIFLAGS", "-Zmiri-permissive-provenance");
+    ring("ostd under Miri", &mut command)
+}
+
 /// Runs `cargo test`, which says what it came to once for each binary.
 fn cargo_ring(title: &str, arguments: &[&str]) -> anyhow::Result<Count> {
+    ring(title, Command::new("cargo").args(arguments))
+}
+
+/// Runs something that ends in the words of `cargo test`.
+fn ring(title: &str, command: &mut Command) -> anyhow::Result<Count> {
     let step = Step::begin(title);
-    let output = Command::new("cargo")
-        .args(arguments)
-        .current_dir(workspace::root())
-        .stdin(Stdio::null())
-        .output()
-        .context("cannot start cargo")?;
+    let output =
+        command.current_dir(workspace::root()).stdin(Stdio::null()).output().context("cannot start cargo")?;
     let text = String::from_utf8_lossy(&output.stdout);
     let mut count = Count::default();
     for line in text.lines().filter_map(|line| line.strip_prefix("test result: ")) {
