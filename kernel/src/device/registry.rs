@@ -31,10 +31,13 @@ struct BlockEntry {
 static CHAR: SpinLock<BTreeMap<u64, CharDevice>> = SpinLock::new(BTreeMap::new());
 static BLOCK: SpinLock<BTreeMap<u64, BlockEntry>> = SpinLock::new(BTreeMap::new());
 /// Told of nodes that come and go: devtmpfs, sysfs.
-static NODE_OBSERVERS: SpinLock<Vec<fn(&Node, bool)>> = SpinLock::new(Vec::new());
+static NODE_OBSERVERS: SpinLock<Vec<NodeObserver>> = SpinLock::new(Vec::new());
 
 /// Major number of virtio disks and of all others that we have.
 const BLOCK_MAJOR: u32 = 254;
+
+/// Is told of a node that comes (`true`) or goes.
+pub type NodeObserver = fn(&Node, bool);
 
 /// A node as devtmpfs shows it.
 #[derive(Clone, Debug)]
@@ -141,7 +144,7 @@ pub fn nodes() -> Vec<Node> {
 }
 
 /// Registers who is told of nodes that come (`true`) and go, and tells of those that are there.
-pub fn observe_nodes(observer: fn(&Node, bool)) {
+pub fn observe_nodes(observer: NodeObserver) {
     NODE_OBSERVERS.lock().push(observer);
     nodes().iter().for_each(|node| observer(node, true));
 }

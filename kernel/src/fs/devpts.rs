@@ -1,7 +1,7 @@
 //! devpts: the names of pseudo terminals. Every mount is an instance of its own, with numbers from 0 and a ptmx of its own
 //! (the `newinstance` of old; Linux's Documentation/filesystems/devpts).
 
-use super::synthetic::{Directory, Listing, Volume};
+use super::synthetic::{Directory, Emit, Listing, Volume};
 use super::vfs::file_system::{self, FileSystem, MountRequest, SuperBlock, SuperBlockOps, allocate_device};
 use super::vfs::inode::{Attributes, FileType, Inode, Metadata, Timestamp};
 use super::vfs::lookup::{self, LookupFlags, LookupStart};
@@ -243,7 +243,7 @@ impl Listing for Names {
         Ok(self.node(name).ok_or(Errno::ENOENT)?)
     }
 
-    fn list(&self, from: u64, emit: &mut dyn FnMut(&[u8], u64, FileType, u64) -> bool) -> Result<()> {
+    fn list(&self, from: u64, emit: Emit<'_>) -> Result<()> {
         if from == 0 && !emit(b"ptmx", PTMX_INODE, FileType::CharDevice, 1) {
             return Ok(());
         }

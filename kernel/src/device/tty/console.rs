@@ -8,7 +8,6 @@ use crate::fs::open_file::flags::O_NOCTTY;
 use crate::fs::vfs::file_system::device_number;
 use crate::thread::Thread;
 use alloc::collections::VecDeque;
-use alloc::string::String;
 use alloc::sync::Arc;
 use coffer_abi_types::tty::control::{B115200, CBAUD, CLOCAL};
 use coffer_abi_types::tty::termios2;
@@ -32,7 +31,7 @@ static TTY: Lazy<Arc<Tty>> = Lazy::new(|| {
         c_ospeed: 115_200,
         ..INITIAL
     };
-    Tty::new(String::from("ttyS0"), device_number(SERIAL.0, SERIAL.1), settings, Arc::new(SerialLine))
+    Tty::new(device_number(SERIAL.0, SERIAL.1), settings, Arc::new(SerialLine))
 });
 static TYPED: SpinLock<VecDeque<u8>> = SpinLock::new(VecDeque::new());
 static TYPED_QUEUE: WaitQueue = WaitQueue::new();

@@ -34,7 +34,7 @@ impl TtyFile {
         if tty.is_exclusive.load(Ordering::Relaxed) && !ioctl::is_administrator() {
             return Err(Errno::EBUSY.into());
         }
-        let file = Self::new(tty, Some(tty.hangups.load(Ordering::Acquire)));
+        let file = Self::build(tty, Some(tty.hangups.load(Ordering::Acquire)));
         if flags & O_NOCTTY == 0 && flags & O_ACCMODE != O_WRONLY {
             tty.offer_control();
         }
@@ -43,15 +43,10 @@ impl TtyFile {
 
     /// As [`Self::open`], for /dev/console.
     pub fn open_console(tty: &Arc<Tty>) -> Arc<dyn FileOps> {
-        Self::new(tty, None)
+        Self::build(tty, None)
     }
 
-    /// Its terminal.
-    pub fn tty(&self) -> &Arc<Tty> {
-        &self.tty
-    }
-
-    fn new(tty: &Arc<Tty>, hangups: Option<u32>) -> Arc<dyn FileOps> {
+    fn build(tty: &Arc<Tty>, hangups: Option<u32>) -> Arc<dyn FileOps> {
         if tty.opens.fetch_add(1, Ordering::AcqRel) == 0 {
             tty.port.in_use(true);
         }

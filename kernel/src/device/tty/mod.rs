@@ -8,7 +8,6 @@ pub mod job;
 pub mod pty;
 
 use crate::event::{IoEvents, Pollee};
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use coffer_abi_types::tty::character::{VMIN, VTIME};
@@ -62,7 +61,6 @@ pub trait Port: core::any::Any + Send + Sync + core::fmt::Debug {
 /// A terminal.
 #[derive(Debug)]
 pub struct Tty {
-    name: String,
     device: u64,
     discipline: SpinLock<LineDiscipline>,
     port: Arc<dyn Port>,
@@ -85,10 +83,9 @@ struct Patience {
 }
 
 impl Tty {
-    /// A terminal `name` (below /dev) with that device number.
-    pub fn new(name: String, device: u64, settings: termios2, port: Arc<dyn Port>) -> Arc<Self> {
+    /// A terminal with that device number.
+    pub fn new(device: u64, settings: termios2, port: Arc<dyn Port>) -> Arc<Self> {
         Arc::new(Self {
-            name,
             device,
             discipline: SpinLock::new(LineDiscipline::new(settings)),
             port,
@@ -101,19 +98,9 @@ impl Tty {
         })
     }
 
-    /// Its name below /dev.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
     /// Its device number.
     pub fn device(&self) -> u64 {
         self.device
-    }
-
-    /// Where to register for changes.
-    pub fn pollee(&self) -> &Pollee {
-        &self.pollee
     }
 
     /// The settings.

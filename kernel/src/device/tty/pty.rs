@@ -77,7 +77,7 @@ fn open_master(path: &Path) -> Result<Arc<dyn FileOps>> {
         tells_status: AtomicBool::new(false),
         status: AtomicU8::new(TIOCPKT_DATA),
     });
-    let tty = Tty::new(format!("pts/{index}"), device_number(MAJOR, index), INITIAL, line.clone());
+    let tty = Tty::new(device_number(MAJOR, index), INITIAL, line.clone());
     instance.add(index, &tty);
     Ok(Arc::new(Master { line, tty, root }))
 }

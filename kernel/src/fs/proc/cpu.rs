@@ -83,7 +83,7 @@ pub fn show_uptime(text: &mut Text) -> Result<()> {
 /// /proc/loadavg.
 pub fn show_loadavg(text: &mut Text) -> Result<()> {
     for load in sched::load_average() {
-        text.add(format_args!("{}.{:02} ", load >> 16, (load & 0xffff) * 100 >> 16));
+        text.add(format_args!("{}.{:02} ", load >> 16, ((load & 0xffff) * 100) >> 16));
     }
     let pids = PidNamespace::initial();
     text.add(format_args!("{}/{} {}\n", sched::runnable(), pids.len(), pids.last()));

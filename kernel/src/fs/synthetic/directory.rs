@@ -10,13 +10,22 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use ostd::sync::SpinLock;
 
+/// Takes name, inode number, type and the position after an entry; whether it wants more.
+pub type Emit<'a> = &'a mut dyn FnMut(&[u8], u64, FileType, u64) -> bool;
+
+/// How a file is shown by a function.
+pub type ShowText = fn(&mut Text) -> Result<()>;
+
+/// How what was written is taken by a function.
+pub type StoreBytes = fn(&[u8]) -> Result<()>;
+
 /// Entries that come and go by themselves.
 pub trait Listing: Send + Sync + core::fmt::Debug + 'static {
     /// The entry of that name; ENOENT.
     fn find(&self, name: &[u8]) -> Result<Arc<dyn Inode>>;
 
-    /// Calls `emit` with name, inode number, type and the position after it for each entry from position `from` on, until it says `false`.
-    fn list(&self, from: u64, emit: &mut dyn FnMut(&[u8], u64, FileType, u64) -> bool) -> Result<()>;
+    /// Calls `emit` for each entry from position `from` on, until it says `false`.
+    fn list(&self, from: u64, emit: Emit<'_>) -> Result<()>;
 
     /// Whether `child`, found before, still has this name.
     fn is_current(&self, name: &[u8], child: &Arc<dyn Inode>) -> bool {
@@ -93,12 +102,12 @@ impl Directory {
     }
 
     /// Adds a file that anyone may read, and nobody write.
-    pub fn text(&self, name: &str, show: fn(&mut Text) -> Result<()>) {
+    pub fn text(&self, name: &str, show: ShowText) {
         self.file(name, 0o444, Shown { show, store: None });
     }
 
     /// Adds a file that anyone may read, and its owner write.
-    pub fn setting(&self, name: &str, show: fn(&mut Text) -> Result<()>, store: fn(&[u8]) -> Result<()>) {
+    pub fn setting(&self, name: &str, show: ShowText, store: StoreBytes) {
         self.file(name, 0o644, Shown { show, store: Some(store) });
     }
 
@@ -112,8 +121,8 @@ impl Directory {
 /// A file made by functions.
 #[derive(Debug)]
 struct Shown {
-    show: fn(&mut Text) -> Result<()>,
-    store: Option<fn(&[u8]) -> Result<()>>,
+    show: ShowText,
+    store: Option<StoreBytes>,
 }
 
 impl Source for Shown {

@@ -8,7 +8,7 @@ mod file;
 mod link;
 mod text;
 
-pub use directory::{Directory, Listing};
+pub use directory::{Directory, Emit, Listing};
 pub use file::{Source, TextFile};
 pub use link::{Link, Target};
 pub use text::Text;

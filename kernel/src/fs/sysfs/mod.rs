@@ -107,7 +107,6 @@ fn show(node: &Node, is_new: bool) {
 }
 
 /// A file's only line.
-#[expect(clippy::unnecessary_wraps, reason = "it ends functions that show a file")]
 fn line(text: &mut Text, value: impl core::fmt::Display) -> Result<()> {
     text.add(format_args!("{value}\n"));
     Ok(())

@@ -5,7 +5,7 @@ use super::subject::Class;
 use super::{Subject, fds, links, memory, settings, stat, status, tables};
 use crate::error::{Errno, Result};
 use crate::fs::open_file::FileOps;
-use crate::fs::synthetic::{Directory, Link, Listing, Owner, Source, Target, Text, TextFile};
+use crate::fs::synthetic::{Directory, Emit, Link, Listing, Owner, Source, Target, Text, TextFile};
 use crate::fs::vfs::inode::{FileType, Inode};
 use crate::fs::vfs::place::Path;
 use alloc::boxed::Box;
@@ -127,7 +127,7 @@ impl Listing for Entries {
         })
     }
 
-    fn list(&self, from: u64, emit: &mut dyn FnMut(&[u8], u64, FileType, u64) -> bool) -> Result<()> {
+    fn list(&self, from: u64, emit: Emit<'_>) -> Result<()> {
         self.0.process().map_err(|_| Errno::ENOENT)?;
         let start = usize::try_from(from).unwrap_or(usize::MAX);
         for (index, (name, _, place, kind)) in ENTRIES.iter().enumerate().skip(start) {

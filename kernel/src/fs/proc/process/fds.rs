@@ -6,7 +6,7 @@ use super::subject::{Class, reader_root};
 use crate::error::{Errno, Result};
 use crate::fs::open_file::OpenFile;
 use crate::fs::open_file::flags::O_CLOEXEC;
-use crate::fs::synthetic::{Face, Link, Listing, Owner, Source, Target, Text, TextFile};
+use crate::fs::synthetic::{Emit, Face, Link, Listing, Owner, Source, Target, Text, TextFile};
 use crate::fs::vfs::inode::{FileType, Inode};
 use crate::fs::vfs::place::Path;
 use crate::syscall::Fd;
@@ -48,7 +48,7 @@ impl Listing for Fds {
         Ok(Link::new(face, Arc::new(fd)))
     }
 
-    fn list(&self, from: u64, emit: &mut dyn FnMut(&[u8], u64, FileType, u64) -> bool) -> Result<()> {
+    fn list(&self, from: u64, emit: Emit<'_>) -> Result<()> {
         list(&self.0, Class::Fd, FileType::Symlink, from, emit)
     }
 
@@ -71,7 +71,7 @@ impl Listing for FdInfos {
         Ok(TextFile::new(self.0.volume.face(ino, FileType::Regular, 0o444), Arc::new(fd)))
     }
 
-    fn list(&self, from: u64, emit: &mut dyn FnMut(&[u8], u64, FileType, u64) -> bool) -> Result<()> {
+    fn list(&self, from: u64, emit: Emit<'_>) -> Result<()> {
         list(&self.0, Class::FdInfo, FileType::Regular, from, emit)
     }
 
@@ -84,13 +84,7 @@ impl Listing for FdInfos {
     }
 }
 
-fn list(
-    subject: &Subject,
-    class: Class,
-    file_type: FileType,
-    from: u64,
-    emit: &mut dyn FnMut(&[u8], u64, FileType, u64) -> bool,
-) -> Result<()> {
+fn list(subject: &Subject, class: Class, file_type: FileType, from: u64, emit: Emit<'_>) -> Result<()> {
     for (fd, _) in subject.check_access()?.fds().open_fds() {
         let number = fd.0 as u64;
         let name = format!("{number}");

@@ -4,7 +4,7 @@ use super::Subject;
 use super::subject::Class;
 use crate::error::{Errno, Result};
 use crate::fs::pseudo::namespace::Namespace;
-use crate::fs::synthetic::{Link, Listing, Owner, Target};
+use crate::fs::synthetic::{Emit, Link, Listing, Owner, Target};
 use crate::fs::vfs::inode::{FileType, Inode};
 use crate::fs::vfs::place::Path;
 use alloc::sync::Arc;
@@ -42,7 +42,7 @@ impl Listing for Namespaces {
         Ok(Link::new(self.0.volume.face(ino, FileType::Symlink, 0o777), Arc::new(target)))
     }
 
-    fn list(&self, from: u64, emit: &mut dyn FnMut(&[u8], u64, FileType, u64) -> bool) -> Result<()> {
+    fn list(&self, from: u64, emit: Emit<'_>) -> Result<()> {
         for (index, kind) in (0..).zip(KINDS).skip(usize::try_from(from).unwrap_or(usize::MAX)) {
             let ino = self.0.ino(Class::Namespace, index);
             if !emit(kind.as_bytes(), ino, FileType::Symlink, index + 1) {

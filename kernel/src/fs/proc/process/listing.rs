@@ -4,7 +4,7 @@ use super::Subject;
 use super::entries::Entries;
 use super::subject::Class;
 use crate::error::{Errno, Result};
-use crate::fs::synthetic::{Directory, Listing, Owner, Volume};
+use crate::fs::synthetic::{Directory, Emit, Listing, Owner, Volume};
 use crate::fs::vfs::inode::{FileType, Inode};
 use crate::process::Process;
 use crate::process::namespace::pid::PidNamespace;
@@ -42,7 +42,7 @@ impl Listing for Processes {
         Ok(directory(subject, Class::Process))
     }
 
-    fn list(&self, from: u64, emit: &mut dyn FnMut(&[u8], u64, FileType, u64) -> bool) -> Result<()> {
+    fn list(&self, from: u64, emit: Emit<'_>) -> Result<()> {
         let mut from = u32::try_from(from).unwrap_or(u32::MAX).max(1);
         while let Some((number, id)) = self.namespace.next_from(from) {
             from = number + 1;
@@ -75,7 +75,7 @@ impl Listing for Threads {
         Ok(directory(self.0.with_thread(&self.thread(name)?), Class::Task))
     }
 
-    fn list(&self, from: u64, emit: &mut dyn FnMut(&[u8], u64, FileType, u64) -> bool) -> Result<()> {
+    fn list(&self, from: u64, emit: Emit<'_>) -> Result<()> {
         let mut threads = self.0.process()?.threads();
         threads.sort_unstable_by_key(|thread| thread.tid_in(&self.0.namespace));
         for thread in threads {

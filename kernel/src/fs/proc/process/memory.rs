@@ -171,7 +171,7 @@ fn show_area(report: &AreaReport, root: &Path, text: &mut Text) {
         Backing::Frames { name: special, .. } => name = Some(special.as_bytes().to_vec()),
         Backing::Anonymous if report.area.flags.contains(AreaFlags::HEAP) => name = Some(b"[heap]".to_vec()),
         Backing::Anonymous if report.area.flags.contains(AreaFlags::STACK) => {
-            name = Some(b"[stack]".to_vec())
+            name = Some(b"[stack]".to_vec());
         }
         Backing::Anonymous => {}
     }

@@ -3,7 +3,7 @@
 use super::Subject;
 use super::subject::Class;
 use crate::error::{Errno, Result};
-use crate::fs::synthetic::{Listing, Owner, Source, Text, TextFile};
+use crate::fs::synthetic::{Emit, Listing, Owner, Source, Text, TextFile};
 use crate::fs::vfs::inode::{FileType, Inode};
 use crate::fs::vfs::mount_ns::MountNs;
 use crate::fs::vfs::mount_report;
@@ -106,7 +106,7 @@ impl Listing for Network {
         Ok(TextFile::new(self.0.volume.face(ino, FileType::Regular, 0o444), source))
     }
 
-    fn list(&self, from: u64, emit: &mut dyn FnMut(&[u8], u64, FileType, u64) -> bool) -> Result<()> {
+    fn list(&self, from: u64, emit: Emit<'_>) -> Result<()> {
         for (index, (name, _)) in (0..).zip(NETWORK).skip(usize::try_from(from).unwrap_or(usize::MAX)) {
             let ino = self.0.ino(Class::Process, NETWORK_INODES + index);
             if !emit(name.as_bytes(), ino, FileType::Regular, index + 1) {

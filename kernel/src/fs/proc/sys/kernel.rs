@@ -50,7 +50,6 @@ pub fn fill(kernel: &Directory) {
 }
 
 /// A setting's line.
-#[expect(clippy::unnecessary_wraps, reason = "it ends functions that show a file")]
 pub(super) fn line(text: &mut Text, value: impl core::fmt::Display) -> Result<()> {
     text.add(format_args!("{value}\n"));
     Ok(())
