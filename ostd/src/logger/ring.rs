@@ -130,6 +130,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes, and has nothing unsafe")]
     fn the_oldest_make_room_for_the_newest() {
         let mut ring = Box::new(Ring::new());
         // Somewhat more than fit.
