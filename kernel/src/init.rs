@@ -16,4 +16,9 @@ pub fn start() {
     crate::fs::pipe::register();
     crate::device::tty::register();
     crate::device::virtio::probe();
+    if let Err(error) = crate::process::first::start(&root) {
+        panic!("the first process cannot be made: {error:?}");
+    }
+    // This task is done; returning would power the machine off.
+    ostd::sync::WaitQueue::new().wait_until(|| None::<()>);
 }

@@ -11,6 +11,7 @@ mod error;
 mod event;
 mod fs;
 mod init;
+mod loader;
 mod mm;
 mod net;
 mod process;

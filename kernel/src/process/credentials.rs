@@ -1,5 +1,10 @@
 //! Who a process is: user and group ids and capabilities (credentials(7), capabilities(7)).
 
+use super::Process;
+use crate::error::{Errno, Error, Result};
+use crate::fs::vfs::inode::Inode;
+use crate::fs::vfs::mount::MountFlags;
+use crate::fs::vfs::place::Path;
 use alloc::sync::Arc;
 
 /// Credentials: immutable; a change makes a new value.
@@ -86,5 +91,183 @@ impl Credentials {
     /// Whether `gid` is the file-system group or one of the supplementary ones.
     pub fn in_group(&self, gid: u32) -> bool {
         gid == self.fsgid() || self.groups.binary_search(&gid).is_ok()
+    }
+}
+
+/// Indexes into [`Credentials::capabilities`].
+#[expect(missing_docs, reason = "the sets of capabilities(7)")]
+pub mod set {
+    pub const PERMITTED: usize = 0;
+    pub const EFFECTIVE: usize = 1;
+    pub const INHERITABLE: usize = 2;
+    pub const BOUNDING: usize = 3;
+    pub const AMBIENT: usize = 4;
+}
+
+/// All capabilities that there are.
+pub const ALL_CAPABILITIES: u64 = (1 << 41) - 1;
+
+/// The securebits flags (capabilities(7), "The securebits flags"); each has its lock one bit to the left.
+#[expect(missing_docs, reason = "the names of capabilities(7)")]
+pub mod securebits {
+    pub const NOROOT: u32 = 1;
+    pub const NO_SETUID_FIXUP: u32 = 4;
+    pub const KEEP_CAPS: u32 = 16;
+    pub const NO_CAP_AMBIENT_RAISE: u32 = 64;
+    pub const ALL: u32 = 0xff;
+    pub const LOCKS: u32 = 0xaa;
+}
+
+impl Credentials {
+    /// Those of the first process: root with everything.
+    pub fn root() -> Self {
+        Self {
+            uid: [0; 4],
+            gid: [0; 4],
+            groups: Arc::new([]),
+            capabilities: [ALL_CAPABILITIES, ALL_CAPABILITIES, 0, ALL_CAPABILITIES, 0],
+            securebits: 0,
+            no_new_privs: false,
+        }
+    }
+
+    /// Whether a program that runs with these after `old` has to distrust its environment (AT_SECURE).
+    pub fn is_privileged_over(&self, old: &Self) -> bool {
+        self.uid[0] != self.uid[1]
+            || self.gid[0] != self.gid[1]
+            || (self.uid[0] != 0
+                && self.capabilities[set::PERMITTED] & !old.capabilities[set::AMBIENT] != 0
+                && self.capabilities[set::PERMITTED] != old.capabilities[set::PERMITTED])
+    }
+
+    /// Replaces the four user ids, with what that does to capabilities (capabilities(7), "Effect of user ID changes on capabilities").
+    pub fn change_uids(&mut self, uid: [u32; 4]) {
+        let old = core::mem::replace(&mut self.uid, uid);
+        if self.securebits & securebits::NO_SETUID_FIXUP != 0 {
+            return;
+        }
+        let had_root = old[..3].contains(&0);
+        let has_root = uid[..3].contains(&0);
+        if had_root && !has_root {
+            if self.securebits & securebits::KEEP_CAPS == 0 {
+                self.capabilities[set::PERMITTED] = 0;
+                self.capabilities[set::EFFECTIVE] = 0;
+            }
+            self.capabilities[set::AMBIENT] = 0;
+        }
+        if old[1] == 0 && uid[1] != 0 {
+            self.capabilities[set::EFFECTIVE] = 0;
+        }
+        if old[1] != 0 && uid[1] == 0 {
+            self.capabilities[set::EFFECTIVE] = self.capabilities[set::PERMITTED];
+        }
+        self.follow_fsuid(old[3]);
+    }
+
+    /// What a change of the file-system user id alone does (setfsuid(2)).
+    fn follow_fsuid(&mut self, old: u32) {
+        /// CAP_CHOWN, DAC_OVERRIDE, DAC_READ_SEARCH, FOWNER, FSETID, LINUX_IMMUTABLE, MKNOD, MAC_OVERRIDE.
+        const FILES: u64 = 0b1_1111 | 1 << 9 | 1 << 27 | 1 << 32;
+        if old == 0 && self.uid[3] != 0 {
+            self.capabilities[set::EFFECTIVE] &= !FILES;
+        }
+        if old != 0 && self.uid[3] == 0 {
+            self.capabilities[set::EFFECTIVE] |= self.capabilities[set::PERMITTED] & FILES;
+        }
+    }
+}
+
+/// The credentials that a program starts with (execve(2); capabilities(7), "Transformation of capabilities during execve()").
+///
+/// # Errors
+/// EPERM: its file asks for capabilities that the bounding set forbids.
+pub fn for_program(old: &Credentials, file: &Path, process: &Process) -> Result<Credentials> {
+    let mut new = old.clone();
+    let inode = file.inode()?;
+    let access = inode.access();
+    let may_raise = !old.no_new_privs
+        && !file.mount.flags().contains(MountFlags::NO_SUID)
+        && process.address_space_is_own();
+    if may_raise && access.permissions & 0o4000 != 0 {
+        new.uid[1] = access.uid;
+    }
+    // Without group execution the bit means mandatory locking (chmod(2)).
+    if may_raise && access.permissions & 0o2010 == 0o2010 {
+        new.gid[1] = access.gid;
+    }
+    let changes_ids = new.uid[1] != old.uid[1] || new.gid[1] != old.gid[1];
+    let mut from_file = if may_raise { FileCapabilities::of(&**inode)? } else { FileCapabilities::default() };
+    let has_file = from_file.is_present;
+    if old.securebits & securebits::NOROOT == 0 {
+        // Root's programs have everything, unless a set-user-ID-root program has capabilities of its own.
+        let is_set_uid_root = has_file && old.uid[0] != 0 && new.uid[1] == 0;
+        if !is_set_uid_root && (new.uid[0] == 0 || new.uid[1] == 0) {
+            from_file.permitted = ALL_CAPABILITIES;
+            from_file.inheritable = ALL_CAPABILITIES;
+        }
+        if !is_set_uid_root && new.uid[1] == 0 {
+            from_file.is_effective = true;
+        }
+    }
+    new.uid[2] = new.uid[1];
+    new.uid[3] = new.uid[1];
+    new.gid[2] = new.gid[1];
+    new.gid[3] = new.gid[1];
+
+    let [_, _, inheritable, bounding, ambient] = old.capabilities;
+    let new_ambient = if has_file || changes_ids { 0 } else { ambient };
+    let raised = (inheritable & from_file.inheritable) | (from_file.permitted & bounding);
+    if has_file && from_file.is_effective && from_file.permitted & !raised != 0 && new.uid[1] != 0 {
+        return Err(Error::with(Errno::EPERM, "the bounding set lacks the file's capabilities"));
+    }
+    let permitted = raised | new_ambient;
+    new.capabilities[set::PERMITTED] = permitted;
+    new.capabilities[set::EFFECTIVE] = if from_file.is_effective { permitted } else { new_ambient };
+    new.capabilities[set::AMBIENT] = new_ambient;
+    new.securebits &= !securebits::KEEP_CAPS;
+    Ok(new)
+}
+
+/// What `security.capability` says.
+#[derive(Clone, Copy, Debug, Default)]
+struct FileCapabilities {
+    permitted: u64,
+    inheritable: u64,
+    is_effective: bool,
+    is_present: bool,
+}
+
+impl FileCapabilities {
+    /// Reads the attribute of a file (capabilities(7), "File capability extended attribute versioning"); version 3 for another user namespace
+    /// counts as absent.
+    fn of(inode: &dyn Inode) -> Result<Self> {
+        let Ok(bytes) = inode.get_xattr(b"security.capability") else { return Ok(Self::default()) };
+        let word = |index: usize| -> Option<u32> {
+            let bytes = bytes.get(index * 4..index * 4 + 4)?;
+            Some(u32::from_le_bytes(bytes.try_into().ok()?))
+        };
+        let Some(magic) = word(0) else { return Err(Errno::EINVAL.into()) };
+        let (len, has_owner) = match magic >> 24 {
+            1 => (12, false),
+            2 => (20, false),
+            3 => (24, true),
+            _ => return Err(Errno::EINVAL.into()),
+        };
+        if bytes.len() != len {
+            return Err(Errno::EINVAL.into());
+        }
+        if has_owner && word(5) != Some(0) {
+            return Ok(Self::default());
+        }
+        let pair = |low: usize, high: usize| {
+            let high = if len > 12 { word(high).unwrap_or(0) } else { 0 };
+            u64::from(word(low).unwrap_or(0)) | u64::from(high) << 32
+        };
+        Ok(Self {
+            permitted: pair(1, 3) & ALL_CAPABILITIES,
+            inheritable: pair(2, 4) & ALL_CAPABILITIES,
+            is_effective: magic & 1 != 0,
+            is_present: true,
+        })
     }
 }

@@ -4,14 +4,21 @@
 //! Locks, outside in: `TREE`, `family`, then leaf locks (`signals`, pid namespaces, groups), which are taken with interrupts off because senders
 //! of signals may be interrupt handlers.
 
+pub mod clone;
 pub mod credentials;
+pub mod exec;
+pub mod exit;
 pub mod exit_status;
+pub mod first;
 pub mod group;
+pub mod job;
 pub mod namespace;
 pub mod pid;
+pub mod pidfd;
 pub mod rlimit;
 pub mod table;
 pub mod times;
+pub mod wait;
 
 use crate::fs::fd_table::FdTable;
 use crate::fs::vfs::place::{FsPlace, Path};
@@ -67,6 +74,8 @@ pub struct Process {
     exit: SpinLock<Option<ExitStatus>>,
     /// The signal that tells the parent of the end; 0: none.
     exit_signal: AtomicU32,
+    /// Somebody has taken the zombie's status.
+    is_claimed: AtomicBool,
     has_executed: AtomicBool,
     is_subreaper: AtomicBool,
     dumpable: AtomicU32,
@@ -177,6 +186,7 @@ impl Process {
             group: SpinLock::new(parts.group.clone()),
             exit: SpinLock::new(None),
             exit_signal: AtomicU32::new(parts.exit_signal.map_or(0, |s| s.number() as u32)),
+            is_claimed: AtomicBool::new(false),
             has_executed: AtomicBool::new(false),
             is_subreaper: AtomicBool::new(false),
             dumpable: AtomicU32::new(1),
@@ -217,6 +227,12 @@ impl Process {
     /// Its address space; `None` once it has exited.
     pub fn address_space(&self) -> Option<Arc<AddressSpace>> {
         self.address_space.lock().clone()
+    }
+
+    /// Whether no other process shares its address space (CLONE_VM without CLONE_THREAD): else a set-user-ID program would be at its mercy.
+    pub fn address_space_is_own(&self) -> bool {
+        self.vfork_parent.lock().is_some()
+            || self.address_space.lock().as_ref().is_none_or(|space| Arc::strong_count(space) == 1)
     }
 
     /// Replaces the address space (execve(2)) or lets go of it (exit); wakes a vfork(2) parent. Returns the old one.
@@ -400,6 +416,11 @@ impl Process {
     /// How it ended: a zombie, or one that was reaped.
     pub fn exit_status(&self) -> Option<ExitStatus> {
         *self.exit.lock_irq()
+    }
+
+    /// Takes the zombie's status: `false` if somebody else has.
+    pub fn claim_zombie(&self) -> bool {
+        !self.is_claimed.swap(true, Ordering::SeqCst)
     }
 
     /// Makes it a zombie.

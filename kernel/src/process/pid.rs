@@ -5,6 +5,7 @@ use super::Process;
 use super::group::{ProcessGroup, Session};
 use super::namespace::pid::PidNamespace;
 use crate::error::Result;
+use crate::event::{IoEvents, Pollee};
 use crate::thread::Thread;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
@@ -16,6 +17,8 @@ pub struct Pid {
     /// Outermost namespace first.
     numbers: Vec<(Arc<PidNamespace>, u32)>,
     links: SpinLock<Links>,
+    /// For pidfds: told of the process's end.
+    pollee: Pollee,
 }
 
 #[derive(Debug, Default)]
@@ -47,7 +50,7 @@ impl Pid {
         }
         numbers.reverse();
         // From here on dropping gives the numbers back.
-        let pid = Arc::new(Self { numbers, links: SpinLock::new(Links::default()) });
+        let pid = Arc::new(Self { numbers, links: SpinLock::new(Links::default()), pollee: Pollee::new() });
         result?;
         for (namespace, number) in &pid.numbers {
             namespace.enter(*number, &pid);
@@ -101,6 +104,16 @@ impl Pid {
     /// The session with this number.
     pub fn session(&self) -> Option<Arc<Session>> {
         self.links.lock_irq().session.upgrade()
+    }
+
+    /// Who is told when the process with this number ends.
+    pub fn pollee(&self) -> &Pollee {
+        &self.pollee
+    }
+
+    /// The process with this number has ended.
+    pub fn note_end(&self) {
+        self.pollee.notify(IoEvents::IN | IoEvents::RDNORM);
     }
 
     /// Says which thread bears it.

@@ -4,11 +4,16 @@
 //! thread itself, on its way back to ring 3, takes it out and acts ([`deliver`]).
 
 pub mod action;
+pub mod deliver;
+pub mod exception;
+pub mod frame;
 pub mod info;
 pub mod pending;
+pub mod permission;
 pub mod send;
 mod set;
 pub mod state;
+pub mod stop;
 
 pub use action::{Actions, SigAction};
 pub use info::{SigFields, SigInfo};

@@ -6,7 +6,7 @@ use crate::event::Pollee;
 use crate::process::exit_status::ExitStatus;
 use alloc::sync::Arc;
 use coffer_abi_types::signal::{SS_DISABLE, stack_t};
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use ostd::sync::{SpinLock, WaitQueue, Waker};
 
 /// The process ends: its threads leave at their next look.
@@ -139,7 +139,8 @@ pub struct ThreadSignals {
     pub alternate_stack: SpinLock<stack_t>,
     mask: AtomicU64,
     /// The mask to put back when the call that replaced it (rt_sigsuspend, ppoll …) is over and its handlers have been set up.
-    saved_mask: SpinLock<Option<SigSet>>,
+    saved_mask: AtomicU64,
+    has_saved_mask: AtomicBool,
     waker: SpinLock<Option<Arc<Waker>>>,
 }
 
@@ -153,7 +154,8 @@ impl ThreadSignals {
             pending: Pending::new(),
             alternate_stack: SpinLock::new(alternate_stack),
             mask: AtomicU64::new(mask.0),
-            saved_mask: SpinLock::new(None),
+            saved_mask: AtomicU64::new(0),
+            has_saved_mask: AtomicBool::new(false),
             waker: SpinLock::new(None),
         }
     }
@@ -171,12 +173,15 @@ impl ThreadSignals {
     /// Blocks `mask` until the call is over: the handlers of a signal that ends it run under `mask`, then the mask of before comes back.
     pub fn set_mask_for_call(&self, mask: SigSet) {
         let old = self.set_mask(mask);
-        self.saved_mask.lock().get_or_insert(old);
+        if !self.has_saved_mask.swap(true, Ordering::Relaxed) {
+            self.saved_mask.store(old.0, Ordering::Relaxed);
+        }
     }
 
     /// The mask that a handler's frame must bring back: the saved one if there is one, which is forgotten.
     pub fn take_saved_mask(&self) -> Option<SigSet> {
-        self.saved_mask.lock().take()
+        let has_one = self.has_saved_mask.swap(false, Ordering::Relaxed);
+        has_one.then(|| SigSet(self.saved_mask.load(Ordering::Relaxed)))
     }
 
     /// Puts the saved mask back, if there is one.
@@ -188,7 +193,7 @@ impl ThreadSignals {
 
     /// Whether a mask waits to be put back.
     pub fn has_saved_mask(&self) -> bool {
-        self.saved_mask.lock().is_some()
+        self.has_saved_mask.load(Ordering::Relaxed)
     }
 
     /// Names who is to be woken by a signal; returns the one before.

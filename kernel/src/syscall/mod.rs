@@ -9,8 +9,11 @@ mod futex;
 mod ipc;
 mod mm;
 mod net;
+mod process;
 mod restart;
 mod sched;
+mod signal;
+mod system;
 mod table;
 mod time;
 

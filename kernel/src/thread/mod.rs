@@ -2,6 +2,7 @@
 
 pub mod futex;
 pub mod restart;
+pub mod user_loop;
 pub mod wait;
 
 use crate::error::{Errno, Result};
@@ -34,6 +35,8 @@ pub struct Thread {
     pub signals: ThreadSignals,
     /// Set by execve(2) of another thread: this one leaves at its next look.
     must_exit: AtomicBool,
+    /// What exit(2) was given; counts if it is the last thread.
+    pub exit_code: AtomicU32,
     /// Where to store 0 and wake a futex at the end (set_tid_address(2)).
     pub clear_child_tid: AtomicUsize,
     /// The robust futex list's head (set_robust_list(2)).
@@ -62,6 +65,7 @@ impl Thread {
             name: SpinLock::new(name),
             signals: ThreadSignals::new(mask, stack),
             must_exit: AtomicBool::new(false),
+            exit_code: AtomicU32::new(0),
             clear_child_tid: AtomicUsize::new(0),
             robust_list: AtomicUsize::new(0),
             restart: restart::Restart::default(),

@@ -1,6 +1,8 @@
 //! Namespaces (namespaces(7)): mount, pid, uts and ipc. User, network, cgroup and time namespaces come with the issue on isolation: asking
 //! for one is EINVAL, as on a Linux that was built without it.
 
+pub mod enter;
+pub mod file;
 pub mod ipc;
 pub mod pid;
 pub mod uts;

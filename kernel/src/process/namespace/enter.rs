@@ -1,0 +1,91 @@
+//! Leaving and entering namespaces (unshare(2), setns(2)).
+
+use super::file::Namespace;
+use super::{CLONE_NAMESPACES, Namespaces};
+use crate::error::{Errno, Error, Result};
+use crate::process::Process;
+use crate::process::credentials::Capability;
+use alloc::sync::Arc;
+use coffer_abi_types::process::{
+    CLONE_FILES, CLONE_FS, CLONE_NEWNS, CLONE_SIGHAND, CLONE_SYSVSEM, CLONE_THREAD, CLONE_VM,
+};
+
+/// Stops sharing what `flags` name.
+///
+/// # Errors
+/// As unshare(2).
+pub fn unshare(process: &Arc<Process>, flags: u64) -> Result<()> {
+    const OWN: u64 = CLONE_FILES | CLONE_FS | CLONE_SYSVSEM | CLONE_THREAD | CLONE_SIGHAND | CLONE_VM;
+    super::check_flags(flags)?;
+    if flags & !(OWN | CLONE_NAMESPACES) != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let is_threaded = process.thread_count() > 1;
+    if flags & (CLONE_THREAD | CLONE_SIGHAND | CLONE_VM) != 0 && is_threaded {
+        return Err(Error::with(Errno::EINVAL, "threads cannot be told apart from each other"));
+    }
+    if flags & CLONE_NAMESPACES != 0 && !process.credentials().has(Capability::SysAdmin) {
+        return Err(Errno::EPERM.into());
+    }
+    let mut place = process.place();
+    // COMPAT: place and descriptors belong to the process here, so this separates it from other processes, not its threads from each other.
+    if flags & (CLONE_FS | CLONE_NEWNS) != 0 && Arc::strong_count(&place) > 2 {
+        place = Arc::new(place.duplicate());
+    }
+    if flags & CLONE_NAMESPACES != 0 {
+        let old = process.namespaces().ok_or(Errno::ESRCH)?;
+        let new = old.with_new(flags, &place)?;
+        process.replace_namespaces(Some(Arc::new(new)));
+    }
+    drop(process.replace_place(Some(place)));
+    if flags & CLONE_FILES != 0 {
+        let fds = process.fds();
+        if Arc::strong_count(&fds) > 2 {
+            process.replace_fds(Some(Arc::new(fds.duplicate())));
+        }
+    }
+    Ok(())
+}
+
+/// Enters all of `targets`, or none.
+///
+/// # Errors
+/// As setns(2).
+pub fn enter(process: &Arc<Process>, targets: &[Namespace]) -> Result<()> {
+    let credentials = process.credentials();
+    if !credentials.has(Capability::SysAdmin) {
+        return Err(Errno::EPERM.into());
+    }
+    let mut new: Namespaces = (*process.namespaces().ok_or(Errno::ESRCH)?).clone();
+    let mut mount_root = None;
+    for target in targets {
+        match target {
+            Namespace::Uts(uts) => new.uts = uts.clone(),
+            Namespace::Ipc(ipc) => new.ipc = ipc.clone(),
+            Namespace::Pid(pid) => {
+                // Only downwards: ids must not leave their namespace (setns(2)).
+                if !process.pid_namespace().contains(pid) {
+                    return Err(Error::with(Errno::EINVAL, "not a descendant pid namespace"));
+                }
+                new.pid_for_children = pid.clone();
+            }
+            Namespace::Mount(mount) => {
+                if !credentials.has(Capability::SysChroot) {
+                    return Err(Errno::EPERM.into());
+                }
+                if Arc::strong_count(&process.place()) > 2 {
+                    return Err(Error::with(Errno::EINVAL, "root and working directory are shared"));
+                }
+                mount_root = Some(mount.root());
+                new.mount = mount.clone();
+            }
+        }
+    }
+    if let Some(root) = mount_root {
+        let place = process.place();
+        place.set_root(root.clone());
+        place.set_cwd(root);
+    }
+    process.replace_namespaces(Some(Arc::new(new)));
+    Ok(())
+}

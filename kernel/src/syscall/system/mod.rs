@@ -1,0 +1,7 @@
+//! Calls about the system as a whole.
+
+pub mod getrandom;
+pub mod hostname;
+pub mod reboot;
+pub mod sysinfo;
+pub mod syslog;
