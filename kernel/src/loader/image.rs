@@ -69,7 +69,9 @@ impl Image {
 
     fn from_elf(start: &LookupStart, file: Arc<OpenFile>, head: &[u8]) -> Result<Self> {
         let elf = Elf::read(file, head)?;
-        let Some(range) = elf.program.interpreter.clone() else { return Ok(Self { elf, interpreter: None }) };
+        let Some(range) = elf.program.interpreter.clone() else {
+            return Self { elf, interpreter: None }.checked();
+        };
         let mut name = alloc::vec![0; (range.end - range.start) as usize];
         read_exact(&elf.file, range.start, &mut name)?;
         let Some((0, name)) = name.split_last() else { return Err(Errno::ENOEXEC.into()) };
@@ -78,7 +80,19 @@ impl Image {
         let mut head = [0; HEADER_LEN];
         let len = read(&file, 0, &mut head)?;
         let interpreter = Elf::read(file, &head[..len]).map_err(|_| Errno::ELIBBAD)?;
-        Ok(Self { elf, interpreter: Some(interpreter) })
+        Self { elf, interpreter: Some(interpreter) }.checked()
+    }
+
+    /// Refuses files with nothing to load.
+    fn checked(self) -> Result<Self> {
+        let is_empty = |elf: &Elf| elf.program.segments.is_empty();
+        if is_empty(&self.elf) {
+            return Err(Error::with(Errno::ENOEXEC, "nothing to load"));
+        }
+        if self.interpreter.as_ref().is_some_and(is_empty) {
+            return Err(Error::with(Errno::ELIBBAD, "nothing to load in the interpreter"));
+        }
+        Ok(self)
     }
 }
 

@@ -184,6 +184,7 @@ fn replace(
         process.set_dumpable(1);
     }
     process.set_credentials(credentials);
+    process.timers.delete_posix();
     process.note_execution();
     process.reset_exit_signal();
 

@@ -1,7 +1,6 @@
 //! The end of threads and processes (exit(2), exit_group(2)): what is let go of, who inherits the children, who is told.
 
 use super::exit_status::ExitStatus;
-use super::group::Session;
 use super::{Process, TREE};
 use crate::signal::send;
 use crate::signal::{SigFields, SigInfo, Signal};
@@ -10,17 +9,6 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use coffer_abi_types::signal::{CLD_EXITED, CLD_KILLED, SA_NOCLDWAIT, SIG_IGN};
 use core::sync::atomic::Ordering;
-use ostd::sync::Once;
-
-/// Called when a session's leader ends: the terminal layer hangs up.
-pub type LeaderHook = fn(&Arc<Session>);
-
-static LEADER_HOOK: Once<LeaderHook> = Once::new();
-
-/// Registers who is told that a session's leader has ended. Only the first call counts.
-pub fn set_leader_hook(hook: LeaderHook) {
-    LEADER_HOOK.call_once(|| hook);
-}
 
 /// Ends the whole process of `thread`: exit_group(2), or a fatal signal. The current thread leaves by itself, on its way back to user space.
 pub fn begin_group_exit(process: &Process, status: ExitStatus) {
@@ -81,6 +69,7 @@ fn end_process(process: &Arc<Process>, status: ExitStatus) {
     if process.is_namespace_init() {
         end_namespace(process);
     }
+    process.timers.stop_all();
     if let Some(space) = process.address_space() {
         process.times.keep_memory_use(space.peak_resident_pages(), space.fault_counts());
     }
@@ -95,10 +84,8 @@ fn end_process(process: &Arc<Process>, status: ExitStatus) {
     drop(process.replace_namespaces(None));
     process.set_program(super::Program::default());
     let session = process.session();
-    if Arc::ptr_eq(session.id(), process.id())
-        && let Some(hook) = LEADER_HOOK.get()
-    {
-        hook(&session);
+    if Arc::ptr_eq(session.id(), process.id()) {
+        crate::device::tty::job::leader_ends(&session);
     }
 
     let mut orphaned_groups = Vec::new();
@@ -107,7 +94,7 @@ fn end_process(process: &Arc<Process>, status: ExitStatus) {
         let mut reaped = hand_over_children(process, &mut orphaned_groups);
         process.set_exit_status(status);
         orphaned_groups.push(process.group());
-        if tell_parent(process, status) {
+        if tell_parent(process, status) && process.claim_zombie() {
             reaped.push(process.clone());
         }
         reaped
@@ -175,6 +162,7 @@ fn hand_over_children(
         }
         if let Some(status) = child.exit_status()
             && tell_parent(&child, status)
+            && child.claim_zombie()
         {
             reaped.push(child);
         }
@@ -250,6 +238,8 @@ pub fn release(zombie: &Arc<Process>) {
             }
         }
         zombie.group().leave(zombie);
+        // Whoever still holds its id holds nobody's.
+        zombie.id().detach();
         parent
     };
     if let Some(parent) = parent {
@@ -257,5 +247,6 @@ pub fn release(zombie: &Arc<Process>) {
         // Somebody may wait for the last child to go (ECHILD).
         parent.child_events.wake_all();
     }
+    crate::fs::proc::forget(zombie);
     zombie.pid_namespace().released().wake_all();
 }

@@ -423,6 +423,11 @@ impl Process {
         !self.is_claimed.swap(true, Ordering::SeqCst)
     }
 
+    /// Whether somebody has taken the zombie's status.
+    pub fn is_claimed(&self) -> bool {
+        self.is_claimed.load(Ordering::SeqCst)
+    }
+
     /// Makes it a zombie.
     pub fn set_exit_status(&self, status: ExitStatus) {
         *self.exit.lock_irq() = Some(status);

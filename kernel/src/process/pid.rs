@@ -106,6 +106,12 @@ impl Pid {
         self.links.lock_irq().session.upgrade()
     }
 
+    /// Nobody bears it any more as thread or process; groups and sessions may.
+    pub fn detach(&self) {
+        let mut links = self.links.lock_irq();
+        (links.thread, links.process) = (Weak::new(), Weak::new());
+    }
+
     /// Who is told when the process with this number ends.
     pub fn pollee(&self) -> &Pollee {
         &self.pollee

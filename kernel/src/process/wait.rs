@@ -104,6 +104,10 @@ fn scan(process: &Process, which: &Which, options: WaitOptions) -> Result<Option
 }
 
 fn is_meant(child: &Process, which: &Which, options: WaitOptions) -> bool {
+    // Somebody else's already.
+    if child.is_claimed() {
+        return false;
+    }
     let is_clone = child.exit_signal() != Some(Signal::CHLD);
     if !options.contains(WaitOptions::ALL) && is_clone != options.contains(WaitOptions::CLONE) {
         return false;
@@ -122,7 +126,9 @@ fn event_of(child: &Process, options: WaitOptions) -> Option<Event> {
         if !options.contains(WaitOptions::EXITED) {
             return None;
         }
-        return (options.contains(WaitOptions::NOWAIT) || child.claim_zombie())
+        let is_taken =
+            if options.contains(WaitOptions::NOWAIT) { !child.is_claimed() } else { child.claim_zombie() };
+        return is_taken
             .then_some(Event::Ended(status));
     }
     let mut control = child.signals.control.lock_irq();

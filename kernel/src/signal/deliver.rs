@@ -2,13 +2,13 @@
 
 use super::action::{Disposition, disposition};
 use super::frame::{self, Trap};
-use super::{DefaultAction, SigAction, SigInfo, SigSet, Signal, send, stop};
+use super::{DefaultAction, SigAction, SigFields, SigInfo, SigSet, Signal, send, stop};
 use crate::error::Errno;
 use crate::process::exit;
 use crate::process::exit_status::ExitStatus;
 use crate::thread::Thread;
 use alloc::sync::Arc;
-use coffer_abi_types::signal::{SA_NODEFER, SA_RESETHAND, SA_RESTART};
+use coffer_abi_types::signal::{SI_TIMER, SA_NODEFER, SA_RESETHAND, SA_RESTART};
 use ostd::user::UserContext;
 
 /// What the user loop does next.
@@ -74,7 +74,14 @@ pub fn before_user(thread: &Arc<Thread>, user: &mut UserContext, trap: Trap) -> 
 
 /// Takes one signal of `set` out of the thread's or the process's queue.
 pub fn take(thread: &Thread, set: SigSet) -> Option<SigInfo> {
-    thread.signals.pending.take(set).or_else(|| thread.process().signals.pending.take(set))
+    let process = thread.process();
+    let mut info = thread.signals.pending.take(set).or_else(|| process.signals.pending.take(set))?;
+    if info.code == SI_TIMER
+        && let SigFields::Timer { id, overrun, .. } = &mut info.fields
+    {
+        *overrun = process.timers.signal_taken(*id);
+    }
+    Some(info)
 }
 
 fn enter_handler(

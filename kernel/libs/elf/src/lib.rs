@@ -78,7 +78,8 @@ pub struct Segment {
 /// What the program headers say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program {
-    /// Segments to load, in the order of their addresses, without overlaps of pages' bytes; at least one.
+    /// Segments to load, in the order of their addresses, without overlaps of their bytes. A program without any cannot run; Linux looks for its
+    /// interpreter first, so that verdict is the loader's.
     pub segments: Vec<Segment>,
     /// Where in the file the interpreter's name is, with its NUL.
     pub interpreter: Option<Range<u64>>,
@@ -162,9 +163,6 @@ impl Program {
                 0x6474_e551 => program.executable_stack = Some(flags & 1 != 0),
                 _ => {}
             }
-        }
-        if program.segments.is_empty() {
-            return Err(Malformed("nothing to load"));
         }
         if program.table_address.is_none() {
             program.table_address = program.address_of(header.table_offset);

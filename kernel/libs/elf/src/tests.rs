@@ -62,7 +62,7 @@ fn contradictions_are_refused() {
         parse(&[load(0, 0x1000, 0, 2), load(1, 0x1001, 0, 1)]),
         Err(Malformed("segments overlap or are out of order"))
     );
-    assert_eq!(parse(&[load(0, 0, 0, 0)]), Err(Malformed("nothing to load")));
+    assert_eq!(parse(&[load(0, 0, 0, 0)]).unwrap().segments, []);
 }
 
 fn interesting() -> impl Strategy<Value = u64> {

@@ -1,8 +1,8 @@
 //! Leaving and entering namespaces (unshare(2), setns(2)).
 
-use super::file::Namespace;
 use super::{CLONE_NAMESPACES, Namespaces};
 use crate::error::{Errno, Error, Result};
+use crate::fs::pseudo::namespace::Namespace;
 use crate::process::Process;
 use crate::process::credentials::Capability;
 use alloc::sync::Arc;
@@ -69,6 +69,9 @@ pub fn enter(process: &Arc<Process>, targets: &[Namespace]) -> Result<()> {
                 }
                 new.pid_for_children = pid.clone();
             }
+            // There is one only, and everybody is in it; one's own user namespace cannot be entered again (setns(2)).
+            Namespace::Only("user") => return Err(Errno::EINVAL.into()),
+            Namespace::Only(_) => {}
             Namespace::Mount(mount) => {
                 if !credentials.has(Capability::SysChroot) {
                     return Err(Errno::EPERM.into());

@@ -2,7 +2,6 @@
 //! for one is EINVAL, as on a Linux that was built without it.
 
 pub mod enter;
-pub mod file;
 pub mod ipc;
 pub mod pid;
 pub mod uts;

@@ -2,12 +2,15 @@
 
 use crate::context::Context;
 use crate::error::{Errno, Result};
+use crate::fs::pseudo::namespace::Namespace;
 use crate::process::namespace::CLONE_NAMESPACES;
 use crate::process::namespace::enter;
-use crate::process::namespace::file::{Namespace, NamespaceFile};
 use crate::process::pidfd::PidFile;
 use crate::syscall::Fd;
 use alloc::vec::Vec;
+use coffer_abi_types::process::{
+    CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER, CLONE_NEWUTS,
+};
 
 /// Stops sharing.
 pub fn sys_unshare(flags: u64, context: &mut Context<'_>) -> Result<usize> {
@@ -19,11 +22,11 @@ pub fn sys_unshare(flags: u64, context: &mut Context<'_>) -> Result<usize> {
 pub fn sys_setns(fd: Fd, kind: u32, context: &mut Context<'_>) -> Result<usize> {
     let kind = u64::from(kind);
     let file = context.process.fds().get(fd)?;
-    if let Some(NamespaceFile(namespace)) = file.downcast::<NamespaceFile>() {
-        if kind != 0 && kind != namespace.kind() {
+    if let Some(namespace) = Namespace::of_file(&file) {
+        if kind != 0 && kind != kind_of(&namespace) {
             return Err(Errno::EINVAL.into());
         }
-        enter::enter(context.process, core::slice::from_ref(namespace))?;
+        enter::enter(context.process, core::slice::from_ref(&namespace))?;
         return Ok(0);
     }
     let pidfd = file.downcast::<PidFile>().ok_or(Errno::EINVAL)?;
@@ -31,12 +34,28 @@ pub fn sys_setns(fd: Fd, kind: u32, context: &mut Context<'_>) -> Result<usize> 
         return Err(Errno::EINVAL.into());
     }
     let target = pidfd.id().process().ok_or(Errno::ESRCH)?;
-    let of = |name: &str| Namespace::of(&target, name);
-    let all: Vec<Namespace> = ["mnt", "uts", "ipc", "pid"].into_iter().filter_map(of).collect();
-    if all.is_empty() {
-        return Err(Errno::ESRCH.into());
-    }
-    let wanted: Vec<Namespace> = all.into_iter().filter(|namespace| namespace.kind() & kind != 0).collect();
+    let of_target = target.namespaces().ok_or(Errno::ESRCH)?;
+    let all = [
+        Namespace::Mount(of_target.mount.clone()),
+        Namespace::Uts(of_target.uts.clone()),
+        Namespace::Ipc(of_target.ipc.clone()),
+        Namespace::Pid(target.pid_namespace().clone()),
+    ];
+    let wanted: Vec<Namespace> = all.into_iter().filter(|namespace| kind_of(namespace) & kind != 0).collect();
     enter::enter(context.process, &wanted)?;
     Ok(0)
+}
+
+/// CLONE_NEW* of a namespace.
+fn kind_of(namespace: &Namespace) -> u64 {
+    match namespace {
+        Namespace::Mount(_) => CLONE_NEWNS,
+        Namespace::Uts(_) => CLONE_NEWUTS,
+        Namespace::Ipc(_) => CLONE_NEWIPC,
+        Namespace::Pid(_) => CLONE_NEWPID,
+        Namespace::Only("user") => CLONE_NEWUSER,
+        Namespace::Only("net") => CLONE_NEWNET,
+        Namespace::Only("time") => CLONE_NEWTIME,
+        Namespace::Only(_) => CLONE_NEWCGROUP,
+    }
 }

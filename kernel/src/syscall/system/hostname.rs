@@ -5,6 +5,7 @@ use crate::context::Context;
 use crate::error::{Errno, Result};
 use crate::process::credentials::Capability;
 use crate::process::namespace::uts::UtsNamespace;
+use crate::release;
 use crate::syscall::UserPtr;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -12,20 +13,16 @@ use coffer_abi_types::system::{uts_field, utsname};
 
 /// The longest name, without its NUL.
 const MAX: usize = 64;
-/// The version whose ABI programs may expect (glibc refuses to run on one that is too old); the name after it tells who answers.
-pub const RELEASE: &[u8] = concat!("6.12.0-coffer-", env!("CARGO_PKG_VERSION")).as_bytes();
-/// No time of build: two builds are the same, bit for bit.
-pub const VERSION: &[u8] = b"#1 SMP Coffer";
 
 /// Names of the system.
 pub fn sys_uname(to: UserPtr<utsname>, context: &mut Context<'_>) -> Result<usize> {
     let uts = namespace(context)?;
     to.write(&utsname {
-        sysname: field(b"Linux"),
+        sysname: field(release::SYSTEM.as_bytes()),
         nodename: field(&uts.host()),
-        release: field(RELEASE),
-        version: field(VERSION),
-        machine: field(b"x86_64"),
+        release: field(release::RELEASE.as_bytes()),
+        version: field(release::VERSION.as_bytes()),
+        machine: field(release::MACHINE.as_bytes()),
         domainname: field(&uts.domain()),
     })?;
     Ok(0)

@@ -22,7 +22,7 @@ pub fn state(process: &Process, thread: Option<&Arc<Thread>>) -> (char, &'static
         return ('Z', "zombie");
     }
     match thread.and_then(|thread| thread.task()) {
-        Some(task) if task.is_asleep() && process.signals.is_stopping() => ('T', "stopped"),
+        Some(_) if process.signals.is_stopping() => ('T', "stopped"),
         Some(task) if task.is_asleep() => ('S', "sleeping"),
         Some(_) => ('R', "running"),
         None => ('X', "dead"),
