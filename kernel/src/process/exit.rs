@@ -27,6 +27,9 @@ pub fn leave(thread: &Arc<Thread>) {
     process.times.add_thread(thread.cpu_times());
     let left = process.remove_thread(thread);
     if left > 0 {
+        if !thread.is_leader() {
+            thread.id().detach();
+        }
         // Whoever waits for the others to leave (execve), or to stop.
         process.signals.resumed.wake_all();
         crate::signal::stop::note_thread_left(process);

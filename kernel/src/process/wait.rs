@@ -128,8 +128,7 @@ fn event_of(child: &Process, options: WaitOptions) -> Option<Event> {
         }
         let is_taken =
             if options.contains(WaitOptions::NOWAIT) { !child.is_claimed() } else { child.claim_zombie() };
-        return is_taken
-            .then_some(Event::Ended(status));
+        return is_taken.then_some(Event::Ended(status));
     }
     let mut control = child.signals.control.lock_irq();
     let event = match control.event? {

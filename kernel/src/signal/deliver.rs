@@ -8,7 +8,7 @@ use crate::process::exit;
 use crate::process::exit_status::ExitStatus;
 use crate::thread::Thread;
 use alloc::sync::Arc;
-use coffer_abi_types::signal::{SI_TIMER, SA_NODEFER, SA_RESETHAND, SA_RESTART};
+use coffer_abi_types::signal::{SA_NODEFER, SA_RESETHAND, SA_RESTART, SI_TIMER};
 use ostd::user::UserContext;
 
 /// What the user loop does next.

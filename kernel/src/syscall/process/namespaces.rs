@@ -9,7 +9,8 @@ use crate::process::pidfd::PidFile;
 use crate::syscall::Fd;
 use alloc::vec::Vec;
 use coffer_abi_types::process::{
-    CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER, CLONE_NEWUTS,
+    CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER,
+    CLONE_NEWUTS,
 };
 
 /// Stops sharing.
