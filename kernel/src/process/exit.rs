@@ -103,6 +103,8 @@ fn end_process(process: &Arc<Process>, status: ExitStatus) {
         reaped
     };
     process.id().note_end();
+    // An init that ends waits for all others.
+    process.pid_namespace().released().wake_all();
     for group in orphaned_groups {
         if group.has_stopped() && group.is_orphaned() {
             let _ = send::to_group(&group, SigInfo::kernel(Signal::HUP));

@@ -46,13 +46,8 @@ pub fn sys_rt_sigtimedwait(
         }
     };
     let thread = context.thread;
-    let mask = thread.signals.mask();
-    let take = || deliver::take(thread, set);
-    // While it waits, what it waits for counts as not blocked, so that senders wake it.
-    thread.signals.set_mask(mask.minus(set));
-    let result = wait::wait_until(&WaitQueue::new(), deadline_ns, take);
-    thread.signals.set_mask(mask);
-    let taken = match result {
+    // The mask stays: a signal that is ignored by default is queued only where it is blocked, and senders wake sleepers that block it, too.
+    let taken = match wait::wait_until(&WaitQueue::new(), deadline_ns, || deliver::take(thread, set)) {
         Ok(taken) => taken,
         Err(error) if error.errno() == Errno::ETIMEDOUT => return Err(Errno::EAGAIN.into()),
         Err(_) => return Err(Errno::EINTR.into()),

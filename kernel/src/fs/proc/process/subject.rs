@@ -64,7 +64,8 @@ impl Subject {
 
     /// The process; ESRCH once it is gone.
     pub fn process(&self) -> Result<Arc<Process>> {
-        self.process.upgrade().ok_or(Errno::ESRCH.into())
+        // Somebody may hold it a moment longer than its parent wanted to know of it.
+        self.process.upgrade().filter(|process| !process.is_claimed()).ok_or(Errno::ESRCH.into())
     }
 
     /// The thread, or the process's first; ESRCH once it is gone.
