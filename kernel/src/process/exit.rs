@@ -98,6 +98,8 @@ fn end_process(process: &Arc<Process>, status: ExitStatus) {
         process.set_exit_status(status);
         orphaned_groups.push(process.group());
         if tell_parent(process, status) && process.claim_zombie() {
+            // Before anybody can see that there is no such child any more.
+            process.id().detach();
             reaped.push(process.clone());
         }
         reaped

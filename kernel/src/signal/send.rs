@@ -4,6 +4,8 @@ use super::{SigFields, SigInfo, SigSet, Signal};
 use crate::error::{Errno, Result};
 use crate::event::IoEvents;
 use crate::process::Process;
+use crate::process::exit::begin_group_exit;
+use crate::process::exit_status::ExitStatus;
 use crate::process::group::ProcessGroup;
 use crate::process::namespace::pid::PidNamespace;
 use crate::process::rlimit::Resource;
@@ -16,16 +18,10 @@ use coffer_abi_types::signal::{SI_KERNEL, SI_USER};
 /// # Errors
 /// EAGAIN when a real-time signal finds the queue full.
 pub fn to_process(process: &Process, info: SigInfo) -> Result<()> {
-    if process.exit_status().is_some() || !prepare(process, None, info) {
+    if process.exit_status().is_some() {
         return Ok(());
     }
-    let queued = process.signals.pending.push(translate(info, process), queue_limit(process));
-    if queued.is_err() && info.code != SI_USER && info.code != SI_KERNEL {
-        return Err(Errno::EAGAIN.into());
-    }
-    process.signals.pollee.notify(IoEvents::IN);
-    wake_taker(process, info.signal);
-    Ok(())
+    send(process, None, info)
 }
 
 /// Sends to one thread.
@@ -33,21 +29,45 @@ pub fn to_process(process: &Process, info: SigInfo) -> Result<()> {
 /// # Errors
 /// As [`to_process`].
 pub fn to_thread(thread: &Thread, info: SigInfo) -> Result<()> {
-    let process = thread.process();
-    if !prepare(process, Some(thread), info) {
+    send(thread.process(), Some(thread), info)
+}
+
+fn send(process: &Process, target: Option<&Thread>, info: SigInfo) -> Result<()> {
+    let signals = &process.signals;
+    if signals.is_exiting() {
         return Ok(());
     }
-    let queued = thread.signals.pending.push(translate(info, process), queue_limit(process));
+    if info.signal == Signal::KILL {
+        if !is_protected_init(process, info) {
+            // At once and for all threads: nothing that is stopped runs on for a moment before it sees a queued signal.
+            begin_group_exit(process, ExitStatus::Killed(Signal::KILL));
+        }
+        return Ok(());
+    }
+    if SigSet::STOPS.contains(info.signal) {
+        discard(process, SigSet::of(&[Signal::CONT]));
+    } else if info.signal == Signal::CONT {
+        discard(process, SigSet::STOPS);
+    }
+    let result = if is_queued(process, target, info) { queue(process, target, info) } else { Ok(()) };
+    if info.signal == Signal::CONT {
+        // Last, so that its handler is the first thing that runs.
+        signals.end_stop();
+    }
+    result
+}
+
+fn queue(process: &Process, target: Option<&Thread>, info: SigInfo) -> Result<()> {
+    let pending = target.map_or(&process.signals.pending, |thread| &thread.signals.pending);
+    let queued = pending.push(translate(info, process), queue_limit(process));
     if queued.is_err() && info.code != SI_USER && info.code != SI_KERNEL {
         return Err(Errno::EAGAIN.into());
     }
     process.signals.pollee.notify(IoEvents::IN);
-    if info.signal == Signal::KILL {
-        wake_taker(process, info.signal);
-    } else if !thread.signals.mask().contains(info.signal) {
-        thread.interrupt();
-    } else {
-        thread.signals.wake();
+    match target {
+        None => wake_taker(process, info.signal),
+        Some(thread) if thread.signals.mask().contains(info.signal) => thread.signals.wake(),
+        Some(thread) => thread.interrupt(),
     }
     Ok(())
 }
@@ -79,29 +99,15 @@ pub fn force(thread: &Arc<Thread>, info: SigInfo) {
     let _ = thread.signals.pending.push(info, usize::MAX);
 }
 
-/// Job control's side effects, and whether the signal has to be queued at all.
-fn prepare(process: &Process, target: Option<&Thread>, info: SigInfo) -> bool {
-    let signal = info.signal;
-    let signals = &process.signals;
-    if signals.is_exiting() {
-        return false;
-    }
-    if SigSet::STOPS.contains(signal) {
-        discard(process, SigSet::of(&[Signal::CONT]));
-    } else if signal == Signal::CONT {
-        discard(process, SigSet::STOPS);
-        signals.end_stop(true);
-    } else if signal == Signal::KILL {
-        signals.end_stop(false);
-    }
+/// Whether the signal has to be queued at all. Ignored ones are where they are blocked: the disposition may change before they are unblocked.
+fn is_queued(process: &Process, target: Option<&Thread>, info: SigInfo) -> bool {
     if is_protected_init(process, info) {
         return false;
     }
-    // Ignored signals are queued only where they are blocked: the disposition may change before they are unblocked.
-    !signals.actions().ignored().contains(signal)
+    !process.signals.actions().ignored().contains(info.signal)
         || match target {
-            Some(thread) => thread.signals.mask().contains(signal),
-            None => is_blocked_by_all(process, signal),
+            Some(thread) => thread.signals.mask().contains(info.signal),
+            None => is_blocked_by_all(process, info.signal),
         }
 }
 
@@ -148,15 +154,13 @@ fn discard(process: &Process, set: SigSet) {
 fn wake_taker(process: &Process, signal: Signal) {
     let mut is_taken = false;
     process.for_each_thread(|thread| {
-        if signal == Signal::KILL {
-            thread.interrupt();
-        } else if !thread.signals.mask().contains(signal) {
+        if !thread.signals.mask().contains(signal) {
             thread.interrupt();
             is_taken = true;
         }
         !is_taken
     });
-    if !is_taken && signal != Signal::KILL {
+    if !is_taken {
         process.for_each_thread(|thread| {
             thread.signals.wake();
             true

@@ -116,10 +116,10 @@ impl ProcessSignals {
         true
     }
 
-    /// Lets stopped threads run again. `by_continue`: SIGCONT did it, which is an event of its own; else SIGKILL.
-    pub fn end_stop(&self, by_continue: bool) {
+    /// Lets stopped threads run again: SIGCONT.
+    pub fn end_stop(&self) {
         let mut control = self.control.lock_irq();
-        if control.stop_signal.take().is_some() && by_continue {
+        if control.stop_signal.take().is_some() {
             control.event = Some(JobEvent::Continued);
             control.owes_continued = true;
         }

@@ -148,12 +148,9 @@ impl Thread {
             || self.must_exit.load(Ordering::SeqCst)
     }
 
-    /// Whether SIGKILL or the end of its process is on its way: killable sleeps end.
+    /// Whether its end is on its way (SIGKILL, exit_group(2), execve(2) elsewhere): killable sleeps end.
     pub fn is_dying(&self) -> bool {
-        let pending = SigSet(self.signals.pending.set().0 | self.process.signals.pending.set().0);
-        pending.contains(crate::signal::Signal::KILL)
-            || self.process.signals.is_exiting()
-            || self.must_exit.load(Ordering::SeqCst)
+        self.process.signals.is_exiting() || self.must_exit.load(Ordering::SeqCst)
     }
 
     /// Whether execve(2) of another thread ends this one.
