@@ -43,7 +43,10 @@ impl Context<'_> {
     ) -> Result<()> {
         let first = self.install(first, close_on_exec)?;
         let result = self.install(second, close_on_exec).and_then(|second| {
-            fds.write(&[first.0, second.0]).inspect_err(|_| drop(self.process.fds().close(second)))
+            fds.write(&[first.0, second.0]).inspect_err(|_| {
+                // The error that counts is the one of the write.
+                let _ = self.process.fds().close(second);
+            })
         });
         if result.is_err() {
             let _ = self.process.fds().close(first);

@@ -7,7 +7,7 @@ macro_rules! errnos {
         /// Error numbers, as errno(3) names them.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[repr(i32)]
-        #[expect(clippy::upper_case_acronyms, non_camel_case_types, missing_docs, reason = "the names of errno(3)")]
+        #[expect(dead_code, non_camel_case_types, clippy::upper_case_acronyms, reason = "the names of errno(3)")]
         pub enum Errno { $($name = $number,)* }
     };
 }

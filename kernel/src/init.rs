@@ -5,7 +5,7 @@ pub fn start() {
     crate::sched::init();
     crate::mm::init();
     let cpus = ostd::cpu::start_others();
-    let memory_mib = ostd::mm::stats().total * ostd::mm::PAGE_SIZE >> 20;
+    let memory_mib = (ostd::mm::stats().total * ostd::mm::PAGE_SIZE) >> 20;
     log::info!("Coffer: {memory_mib} MiB of memory, {cpus} CPUs");
     crate::time::init();
     crate::vdso::init();

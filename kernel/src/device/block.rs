@@ -50,7 +50,7 @@ impl PageBacking for DiskPages {
     }
 
     fn fill_many(&self, first: usize, frames: &[UFrame]) -> Result<()> {
-        Ok(self.disk.read_pages(first_sector(first), frames).map_err(errno)?)
+        self.disk.read_pages(first_sector(first), frames).map_err(errno)
     }
 
     fn write_back(&self, index: usize, frame: &UFrame) -> Result<()> {
@@ -69,11 +69,6 @@ impl BlockNode {
     /// The disk.
     pub fn disk(&self) -> &Arc<dyn BlockDevice> {
         &self.disk
-    }
-
-    /// Its pages.
-    pub fn cache(&self) -> &PageCache {
-        &self.cache
     }
 
     /// Capacity in bytes.

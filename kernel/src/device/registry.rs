@@ -89,15 +89,6 @@ pub fn register_char_with(
     Ok(())
 }
 
-/// Takes a character device and its node away; files that are open stay open.
-pub fn unregister_char(major: u32, minor: u32) {
-    let device = device_number(major, minor);
-    let Some(entry) = CHAR.lock().remove(&device) else { return };
-    let node =
-        Node { name: entry.name, file_type: FileType::CharDevice, device, permissions: entry.permissions };
-    announce(&node, false);
-}
-
 /// Registers a disk under `name` (`vda`); returns its device number.
 pub fn register_block(name: &str, disk: Arc<dyn BlockDevice>) -> u64 {
     let device = {

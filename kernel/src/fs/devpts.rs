@@ -192,7 +192,7 @@ impl FileSystem for Driver {
         let face = volume.face(1, FileType::Directory, 0o755);
         let root = Directory::with_listing(&volume, face, Names(instance.clone()));
         let ops = Arc::new(Ops(instance.clone()));
-        let super_block = SuperBlock::new("devpts", DEVPTS_SUPER_MAGIC, device, request.source, root, ops);
+        let super_block = SuperBlock::new("devpts", DEVPTS_SUPER_MAGIC, device, root, ops);
         instance.super_block.call_once(|| Arc::downgrade(&super_block));
         let mut instances = INSTANCES.lock();
         instances.retain(|instance| instance.strong_count() > 0);

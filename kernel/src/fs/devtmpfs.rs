@@ -13,7 +13,7 @@ use ostd::sync::Lazy;
 #[derive(Debug)]
 struct Driver;
 
-static INSTANCE: Lazy<Arc<SuperBlock>> = Lazy::new(|| tmpfs::new_unlimited("devtmpfs", b"devtmpfs"));
+static INSTANCE: Lazy<Arc<SuperBlock>> = Lazy::new(|| tmpfs::new_unlimited("devtmpfs"));
 
 /// Registers the file system; from now on nodes come and go with their devices.
 pub fn register() {

@@ -23,7 +23,7 @@ use ostd::mm::VmReader;
 /// # Errors
 /// EINVAL for an archive that is refused (the log names the entry), ENOMEM.
 pub fn mount_root(archive: &[u8]) -> Result<Arc<MountNs>> {
-    let super_block = tmpfs::new_unlimited("rootfs", b"rootfs");
+    let super_block = tmpfs::new_unlimited("rootfs");
     let root = super_block.root().clone();
     let count = unpack(archive, &root)?;
     log::info!("initramfs: {count} entries");

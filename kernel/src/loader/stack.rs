@@ -8,7 +8,6 @@ use core::ops::Range;
 use ostd::mm::{Vaddr, VmWriter};
 
 /// Keys of the auxiliary vector.
-#[expect(missing_docs, reason = "the names of getauxval(3)")]
 pub mod key {
     pub const PHDR: u64 = 3;
     pub const PHENT: u64 = 4;

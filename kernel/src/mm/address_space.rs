@@ -93,11 +93,6 @@ impl AddressSpace {
         self.space.activate();
     }
 
-    /// The page tables.
-    pub fn vm_space(&self) -> &Arc<VmSpace> {
-        &self.space
-    }
-
     /// Where things go.
     pub fn layout(&self) -> &Layout {
         &self.layout

@@ -82,10 +82,7 @@ impl From<FaultSignal> for Miss {
 ///
 /// # Errors
 /// The signal to send.
-pub fn handle_user_fault(
-    space: &AddressSpace,
-    exception: &Exception,
-) -> Result<(), FaultSignal> {
+pub fn handle_user_fault(space: &AddressSpace, exception: &Exception) -> Result<(), FaultSignal> {
     let access = match exception.error_code {
         code if code & page_fault::FETCH != 0 => Access::Execute,
         code if code & page_fault::WRITE != 0 => Access::Write,

@@ -21,14 +21,13 @@ pub mod page_cache;
 pub mod protect;
 pub mod reclaim;
 pub mod remap;
+pub mod remote;
 pub mod report;
 pub mod residence;
-pub mod remote;
 pub mod sync;
-pub mod text;
 
 pub use address_space::AddressSpace;
-pub use area::{AreaFlags, Backing, VmArea};
+pub use area::{AreaFlags, Backing};
 pub use limits::Limits;
 pub use map::{MapRequest, Place};
 

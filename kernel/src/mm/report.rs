@@ -77,17 +77,6 @@ impl AreaReport {
         }
     }
 
-    /// Adds another area's counts, for a sum over all.
-    pub(super) fn add(&mut self, other: &Self) {
-        self.range.end = other.range.end;
-        self.resident += other.resident;
-        self.private += other.private;
-        self.anonymous += other.anonymous;
-        self.dirty += other.dirty;
-        self.referenced += other.referenced;
-        self.proportional_bytes += other.proportional_bytes;
-    }
-
     /// `rwxp`, as in /proc/PID/maps.
     pub fn rights(&self) -> [u8; 4] {
         let bit = |flag, letter| if self.area.rights.contains(flag) { letter } else { b'-' };

@@ -27,7 +27,7 @@ pub struct Credentials {
 /// A capability's number (capabilities(7)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-#[expect(missing_docs, reason = "the names of capabilities(7)")]
+#[expect(dead_code, reason = "the list is complete, whoever uses it")]
 pub enum Capability {
     Chown = 0,
     DacOverride = 1,
@@ -95,7 +95,6 @@ impl Credentials {
 }
 
 /// Indexes into [`Credentials::capabilities`].
-#[expect(missing_docs, reason = "the sets of capabilities(7)")]
 pub mod set {
     pub const PERMITTED: usize = 0;
     pub const EFFECTIVE: usize = 1;
@@ -108,7 +107,6 @@ pub mod set {
 pub const ALL_CAPABILITIES: u64 = (1 << 41) - 1;
 
 /// The securebits flags (capabilities(7), "The securebits flags"); each has its lock one bit to the left.
-#[expect(missing_docs, reason = "the names of capabilities(7)")]
 pub mod securebits {
     pub const NOROOT: u32 = 1;
     pub const NO_SETUID_FIXUP: u32 = 4;

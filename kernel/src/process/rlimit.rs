@@ -8,7 +8,6 @@ pub const INFINITY: u64 = u64::MAX;
 /// A resource's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
-#[expect(missing_docs, reason = "the names of getrlimit(2)")]
 #[expect(dead_code, reason = "the list is complete, whoever uses it")]
 pub enum Resource {
     Cpu = 0,

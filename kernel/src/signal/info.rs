@@ -17,7 +17,7 @@ pub struct SigInfo {
 
 /// The union in `siginfo_t`. Process ids are numbers of the initial pid namespace until [`super::send`] translates them for the receiver.
 #[derive(Clone, Copy, Debug)]
-#[expect(missing_docs, reason = "the fields of sigaction(2)")]
+#[expect(dead_code, reason = "the list is complete, whoever uses it")]
 pub enum SigFields {
     /// Nothing else is known.
     None,

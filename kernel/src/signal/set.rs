@@ -8,7 +8,6 @@ pub struct Signal(u8);
 
 macro_rules! signals {
     ($($name:ident $number:literal)*) => {
-        #[expect(missing_docs, reason = "the names of signal(7)")]
         #[expect(dead_code, reason = "the list is complete, whoever uses it")]
         impl Signal { $(pub const $name: Self = Self($number);)* }
 

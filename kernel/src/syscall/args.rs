@@ -125,15 +125,9 @@ impl<T: Pod> UserPtr<T> {
 }
 
 /// Plain old data: any bytes are a value, and no padding leaks. Derive it by zerocopy's four traits.
-pub trait Pod:
-    zerocopy::FromBytes + zerocopy::IntoBytes + zerocopy::Immutable + zerocopy::KnownLayout + Copy
-{
-}
+pub trait Pod: zerocopy::FromBytes + IntoBytes + zerocopy::Immutable + zerocopy::KnownLayout + Copy {}
 
-impl<T: zerocopy::FromBytes + zerocopy::IntoBytes + zerocopy::Immutable + zerocopy::KnownLayout + Copy> Pod
-    for T
-{
-}
+impl<T: zerocopy::FromBytes + IntoBytes + zerocopy::Immutable + zerocopy::KnownLayout + Copy> Pod for T {}
 
 /// A user's claim that a NUL-terminated string is at an address.
 #[derive(Clone, Copy, Debug)]

@@ -17,7 +17,7 @@ mod system;
 mod table;
 mod time;
 
-pub use args::{Fd, FromReg, IntoReg, UserCStr, UserPtr};
+pub use args::{Fd, UserCStr, UserPtr};
 
 use crate::context::Context;
 use crate::error::Errno;

@@ -10,7 +10,6 @@ use crate::error::{Errno, Result};
 
 /// How much of a call is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(dead_code, reason = "read by `docs` and by names for logs, as rows come to need them")]
 pub enum Support {
     /// All of it.
     Full,
@@ -340,8 +339,3 @@ const _: () = {
         i += 1;
     }
 };
-
-/// The name of call `number`, for logs.
-pub fn name(number: u64) -> Option<&'static str> {
-    ROWS.iter().find(|row| u64::from(row.0) == number).map(|row| row.1)
-}

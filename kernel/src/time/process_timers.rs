@@ -76,7 +76,9 @@ impl ProcessTimers {
     /// Stops everything: exit(2).
     pub fn stop_all(&self) {
         self.delete_posix();
-        self.interval.iter().filter_map(Once::get).for_each(|timer| drop(timer.set(0, 0)));
+        self.interval.iter().filter_map(Once::get).for_each(|timer| {
+            timer.set(0, 0);
+        });
     }
 
     /// The signal of POSIX timer `id` is being taken from its queue: the overrun count to put into it.

@@ -17,7 +17,7 @@ pub(crate) fn start_first() -> ! {
     let stack_top = adopt();
     let nothing: Arc<()> = Arc::new(());
     Task::new(reap::run, nothing.clone(), nothing.clone()).expect("memory for the second task").start();
-    let first = Task::new(|| __ostd_kernel_main(), nothing.clone(), nothing);
+    let first = Task::new(__ostd_kernel_main, nothing.clone(), nothing);
     first.expect("memory for the first task").start();
     idle_on(stack_top)
 }

@@ -141,12 +141,8 @@ impl Program {
     /// A header that contradicts itself or the others.
     pub fn parse(header: &Header, table: &[u8], limit: u64) -> Result<Self, Malformed> {
         let table = table.get(..header.table_bytes()).ok_or(Malformed("program headers are cut off"))?;
-        let mut program = Self {
-            segments: Vec::new(),
-            interpreter: None,
-            executable_stack: None,
-            table_address: None,
-        };
+        let mut program =
+            Self { segments: Vec::new(), interpreter: None, executable_stack: None, table_address: None };
         for entry in table.chunks_exact(PROGRAM_HEADER_LEN) {
             let flags = u32_at(entry, 4);
             match u32_at(entry, 0) {
@@ -154,7 +150,7 @@ impl Program {
                 3 if program.interpreter.is_none() => {
                     let (start, len) = (u64_at(entry, 8), u64_at(entry, 32));
                     let end = start.checked_add(len).ok_or(Malformed("interpreter is out of range"))?;
-                    if len < 2 || len > MAX_INTERPRETER {
+                    if !(2..=MAX_INTERPRETER).contains(&len) {
                         return Err(Malformed("interpreter's name is empty or too long"));
                     }
                     program.interpreter = Some(start..end);
@@ -195,7 +191,8 @@ impl Program {
             return Err(Malformed("a segment's address and offset disagree"));
         }
         let end = segment.address.checked_add(segment.memory_len).filter(|&end| end <= limit);
-        if end.is_none() || segment.offset.checked_add(segment.file_len).is_none_or(|end| end > i64::MAX as u64)
+        if end.is_none()
+            || segment.offset.checked_add(segment.file_len).is_none_or(|end| end > i64::MAX as u64)
         {
             return Err(Malformed("a segment is out of range"));
         }

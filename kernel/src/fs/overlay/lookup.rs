@@ -43,9 +43,9 @@ impl Found {
         }
         let goes_on = is_directory && !part.is_opaque();
         if is_upper {
-            self.upper = Some(part)
+            self.upper = Some(part);
         } else {
-            self.lower.push(part)
+            self.lower.push(part);
         }
         goes_on
     }

@@ -49,8 +49,7 @@ impl FileSystem for Driver {
             shared: SpinLock::new(BTreeMap::new()),
         };
         let fs = Arc::new(fs.with_layers(upper, lower));
-        let super_block =
-            SuperBlock::new("overlay", MAGIC, fs.device, request.source, root(&fs)?, fs.clone());
+        let super_block = SuperBlock::new("overlay", MAGIC, fs.device, root(&fs)?, fs.clone());
         super_block.set_read_only(fs.work.is_none());
         Ok(super_block)
     }

@@ -45,7 +45,7 @@ impl FileSystem for Driver {
         "proc"
     }
 
-    fn mount(&self, request: &MountRequest<'_>) -> Result<Arc<SuperBlock>> {
+    fn mount(&self, _request: &MountRequest<'_>) -> Result<Arc<SuperBlock>> {
         let namespace = match Thread::current() {
             Some(thread) => thread.process().pid_namespace().clone(),
             None => PidNamespace::initial().clone(),
@@ -56,8 +56,7 @@ impl FileSystem for Driver {
         let volume = Arc::new(Volume::new(allocate_device()));
         let root = build(&volume, &namespace);
         let device = volume.device();
-        let super_block =
-            SuperBlock::new("proc", PROC_SUPER_MAGIC, device, request.source, root, Arc::new(Ops));
+        let super_block = SuperBlock::new("proc", PROC_SUPER_MAGIC, device, root, Arc::new(Ops));
         process::add_instance(&namespace, &super_block);
         Ok(super_block)
     }

@@ -35,8 +35,7 @@ struct Tree {
 static TREE: Lazy<Tree> = Lazy::new(|| {
     let volume = Arc::new(Volume::new(allocate_device()));
     let root = Directory::new(&volume);
-    let super_block =
-        SuperBlock::new("sysfs", SYSFS_MAGIC, volume.device(), b"sysfs", root.clone(), Arc::new(Ops));
+    let super_block = SuperBlock::new("sysfs", SYSFS_MAGIC, volume.device(), root.clone(), Arc::new(Ops));
     Tree { root, super_block }
 });
 

@@ -56,9 +56,9 @@ pub fn register() {
 }
 
 /// A new instance without limits, for the kernel's own use (root at boot, devtmpfs); its root has permissions 0755.
-pub fn new_unlimited(driver: &'static str, source: &[u8]) -> Arc<SuperBlock> {
+pub fn new_unlimited(driver: &'static str) -> Arc<SuperBlock> {
     let magic = if driver == "ramfs" { RAMFS_MAGIC } else { TMPFS_MAGIC };
-    build(driver, magic, source, &Options { permissions: 0o755, ..Options::default() }, false)
+    build(driver, magic, &Options { permissions: 0o755, ..Options::default() }, false)
 }
 
 /// A file without a name on an instance that nobody mounts: what memfd_create(2) and shared anonymous memory stand on.
@@ -67,18 +67,12 @@ pub fn new_unnamed_file(permissions: u32, owner: (u32, u32)) -> Arc<dyn Inode> {
     TmpfsInode::new_regular(&HIDDEN, permissions, owner, 0)
 }
 
-fn build(
-    driver: &'static str,
-    magic: u32,
-    source: &[u8],
-    options: &Options,
-    is_limited: bool,
-) -> Arc<SuperBlock> {
+fn build(driver: &'static str, magic: u32, options: &Options, is_limited: bool) -> Arc<SuperBlock> {
     let fs = Tmpfs::new(options);
     let root = TmpfsInode::new_directory(&fs, options.permissions, (options.uid, options.gid), None);
     let device = fs.device;
     let ops = Ops { fs, root: root.clone(), is_limited };
-    SuperBlock::new(driver, magic, device, source, root, Arc::new(ops))
+    SuperBlock::new(driver, magic, device, root, Arc::new(ops))
 }
 
 impl FileSystem for Driver {
@@ -90,7 +84,7 @@ impl FileSystem for Driver {
         let defaults = if self.is_limited { Options::limited() } else { Options::default() };
         let options = Options::parse(request.options(), defaults)?;
         let magic = if self.is_limited { TMPFS_MAGIC } else { RAMFS_MAGIC };
-        Ok(build(self.name, magic, request.source, &options, self.is_limited))
+        Ok(build(self.name, magic, &options, self.is_limited))
     }
 }
 

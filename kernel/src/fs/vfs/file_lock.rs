@@ -128,12 +128,6 @@ pub fn on_description_closed(file: &OpenFile) {
     }
 }
 
-/// All locks with their files' inode keys, for /proc/locks.
-pub fn all() -> Vec<FileLock> {
-    let lists: Vec<_> = TABLE.lock().values().cloned().collect();
-    lists.iter().flat_map(|list| list.locks.lock().clone()).collect()
-}
-
 /// Sets `wanted` if nothing is in its way; else what is.
 fn put(list: &LockList, wanted: &FileLock) -> Option<FileLock> {
     let mut locks = list.locks.lock();

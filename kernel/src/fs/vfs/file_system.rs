@@ -31,13 +31,11 @@ pub trait FileSystem: Send + Sync + core::fmt::Debug {
 /// What mount(2) says to a driver.
 #[derive(Debug)]
 pub struct MountRequest<'a> {
-    /// The source, as given.
-    pub source: &'a [u8],
     /// The data string: comma-separated options.
     pub options: &'a [u8],
     /// MS_RDONLY.
     pub read_only: bool,
-    /// For paths in source and options.
+    /// For paths in options.
     pub start: &'a LookupStart,
 }
 
@@ -101,7 +99,6 @@ pub struct SuperBlock {
     driver: &'static str,
     magic: u32,
     device: u64,
-    source: Vec<u8>,
     root: Arc<Dentry>,
     ops: Arc<dyn SuperBlockOps>,
     is_read_only: AtomicBool,
@@ -155,16 +152,15 @@ pub const fn split_device(device: u64) -> (u32, u32) {
 }
 
 impl SuperBlock {
-    /// An instance. `device` is what its inodes say in `Metadata::dev`; `source` is what /proc/mounts shows.
+    /// An instance. `device` is what its inodes say in `Metadata::dev`.
     pub fn new(
         driver: &'static str,
         magic: u32,
         device: u64,
-        source: &[u8],
         root: Arc<dyn Inode>,
         ops: Arc<dyn SuperBlockOps>,
     ) -> Arc<Self> {
-        Self::build(driver, magic, device, source, root, ops, false)
+        Self::build(driver, magic, device, root, ops, false)
     }
 
     /// The instance behind objects without a place in a tree.
@@ -175,14 +171,13 @@ impl SuperBlock {
         root: Arc<dyn Inode>,
         ops: Arc<dyn SuperBlockOps>,
     ) -> Arc<Self> {
-        Self::build(driver, magic, device, driver.as_bytes(), root, ops, true)
+        Self::build(driver, magic, device, root, ops, true)
     }
 
     fn build(
         driver: &'static str,
         magic: u32,
         device: u64,
-        source: &[u8],
         root: Arc<dyn Inode>,
         ops: Arc<dyn SuperBlockOps>,
         is_pseudo: bool,
@@ -191,7 +186,6 @@ impl SuperBlock {
             driver,
             magic,
             device,
-            source: source.to_vec(),
             root: Dentry::new_root(root, b"/"),
             ops,
             is_read_only: AtomicBool::new(false),
@@ -214,11 +208,6 @@ impl SuperBlock {
     /// Device number.
     pub fn device(&self) -> u64 {
         self.device
-    }
-
-    /// What it was mounted from, as given.
-    pub fn source(&self) -> &[u8] {
-        &self.source
     }
 
     /// The root directory.

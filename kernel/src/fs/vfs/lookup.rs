@@ -114,7 +114,7 @@ pub fn lookup(start: &LookupStart, path: &[u8], flags: LookupFlags) -> Result<Pa
         return Ok(start.base.clone());
     }
     let mut walk = Walk::new(start, flags);
-    let last = walk.to_parent(path)?;
+    let last = walk.walk_to_parent(path)?;
     walk.finish(last)?;
     if flags.contains(LookupFlags::DIRECTORY) && !walk.at.is_directory() {
         return Err(Errno::ENOTDIR.into());
@@ -135,7 +135,7 @@ pub fn lookup_parent<'p>(
         return Err(Errno::ENOENT.into());
     }
     let mut walk = Walk::new(start, flags);
-    let last = walk.to_parent(path)?;
+    let last = walk.walk_to_parent(path)?;
     if !walk.at.is_directory() {
         return Err(Errno::ENOTDIR.into());
     }
@@ -162,7 +162,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Walks all components of `path` but the last.
-    pub fn to_parent<'p>(&mut self, path: &'p [u8]) -> Result<Last<'p>> {
+    pub fn walk_to_parent<'p>(&mut self, path: &'p [u8]) -> Result<Last<'p>> {
         let mut rest = path;
         if rest.first() == Some(&b'/') {
             if self.flags.contains(LookupFlags::BENEATH) {
@@ -238,7 +238,7 @@ impl<'a> Walk<'a> {
         if target.is_empty() {
             return Err(Errno::ENOENT.into());
         }
-        let last = self.to_parent(&target)?;
+        let last = self.walk_to_parent(&target)?;
         // A link to a link is followed whatever the flags say: they are about the path given.
         self.step(last.kind, true)?;
         if last.wants_directory && !self.at.is_directory() {

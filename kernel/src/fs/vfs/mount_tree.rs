@@ -1,7 +1,7 @@
 //! Changes of mount trees: mount(2) in its forms, umount2(2), pivot_root(2).
 
 use super::file_system::{self, MountRequest};
-use super::lookup::{self, LookupFlags, LookupStart};
+use super::lookup::LookupStart;
 use super::mount::{Mount, MountFlags, TREE_LOCK};
 use super::mount_ns::{self, MountNs};
 use super::place::Path;
@@ -23,7 +23,7 @@ pub fn mount_new(
 ) -> Result<()> {
     let driver = file_system::find(driver)?;
     let read_only = flags.contains(MountFlags::READ_ONLY);
-    let super_block = driver.mount(&MountRequest { source, options, read_only, start })?;
+    let super_block = driver.mount(&MountRequest { options, read_only, start })?;
     let root = super_block.root().clone();
     if !target.is_directory() {
         return Err(Errno::ENOTDIR.into());
@@ -76,7 +76,7 @@ pub fn remount(
     if !is_bind {
         let super_block = target.mount.super_block();
         let read_only = flags.contains(MountFlags::READ_ONLY);
-        super_block.ops().remount(&MountRequest { source: b"", options, read_only, start })?;
+        super_block.ops().remount(&MountRequest { options, read_only, start })?;
         super_block.set_read_only(read_only);
     }
     Ok(())
@@ -249,17 +249,4 @@ fn is_path_below(path: &Path, above: &Path) -> bool {
             None => return false,
         }
     }
-}
-
-/// The block device file that `path` names, for file systems that need one.
-///
-/// # Errors
-/// As lookup; ENOTBLK.
-pub fn block_device(start: &LookupStart, path: &[u8]) -> Result<Arc<crate::device::block::BlockNode>> {
-    let path = lookup::lookup(start, path, LookupFlags::FOLLOW)?;
-    let metadata = path.inode()?.metadata();
-    if metadata.file_type != super::inode::FileType::BlockDevice {
-        return Err(Errno::ENOTBLK.into());
-    }
-    crate::device::registry::find_block(metadata.rdev).ok_or(Errno::ENXIO.into())
 }

@@ -65,7 +65,7 @@ pub fn open(start: &LookupStart, path: &[u8], how: OpenHow) -> Result<Arc<OpenFi
         if path.is_empty() {
             return Err(Errno::ENOENT.into());
         }
-        let last = walk.to_parent(path)?;
+        let last = walk.walk_to_parent(path)?;
         let is_new = find_or_create(start, &mut walk, last, how)?;
         return open_found(walk.at, how.flags, &start.credentials, is_new);
     }
@@ -74,14 +74,6 @@ pub fn open(start: &LookupStart, path: &[u8], how: OpenHow) -> Result<Arc<OpenFi
     }
     let found = lookup::lookup(start, path, resolve)?;
     open_found(found, how.flags, &start.credentials, false)
-}
-
-/// Opens a place that was found already, with the checks of open(2).
-///
-/// # Errors
-/// As open(2).
-pub fn open_path(path: Path, flags: u32, credentials: &Credentials) -> Result<Arc<OpenFile>> {
-    open_found(path, flags, credentials, false)
 }
 
 impl Path {
@@ -147,7 +139,7 @@ fn follow_and_create(
     if target.is_empty() {
         return Err(Errno::ENOENT.into());
     }
-    let last = walk.to_parent(&target)?;
+    let last = walk.walk_to_parent(&target)?;
     find_or_create(start, walk, last, how)
 }
 

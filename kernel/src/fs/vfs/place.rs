@@ -137,11 +137,6 @@ impl FsPlace {
         self.paths.lock().0.clone()
     }
 
-    /// Working directory.
-    pub fn cwd(&self) -> Path {
-        self.paths.lock().1.clone()
-    }
-
     /// Both.
     pub fn both(&self) -> (Path, Path) {
         self.paths.lock().clone()

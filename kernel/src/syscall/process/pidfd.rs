@@ -73,7 +73,7 @@ pub fn sys_pidfd_getfd(fd: Fd, target: Fd, flags: u32, context: &mut Context<'_>
     let (own, other) = (context.process.credentials(), process.credentials());
     let is_same = other.uid[..3].iter().all(|&uid| uid == own.uid[3])
         && other.gid[..3].iter().all(|&gid| gid == own.gid[3]);
-    if !own.has(Capability::SysPtrace) && !(is_same && process.dumpable() == 1) {
+    if !(own.has(Capability::SysPtrace) || is_same && process.dumpable() == 1) {
         return Err(Errno::EPERM.into());
     }
     let found = process.fds().get(target)?;

@@ -123,7 +123,7 @@ fn keep_capabilities(value: u64, context: &Context<'_>) -> Result<isize> {
         if new.securebits & securebits::KEEP_CAPS << 1 != 0 {
             return Err(Errno::EPERM.into());
         }
-        new.securebits = new.securebits & !securebits::KEEP_CAPS | value as u32 * securebits::KEEP_CAPS;
+        new.securebits = new.securebits & !securebits::KEEP_CAPS | (value as u32 * securebits::KEEP_CAPS);
         Ok(())
     })
 }
