@@ -9,6 +9,7 @@ use crate::fs::vfs::place::Path;
 use crate::mm::page_cache::PageCache;
 use crate::random;
 use crate::syscall::UserPtr;
+use crate::thread::Thread;
 use alloc::sync::Arc;
 use ostd::mm::{VmReader, VmWriter};
 use ostd::sync::Lazy;
@@ -120,7 +121,7 @@ impl FileOps for Random {
     fn read(&self, _: &OpenFile, writer: &mut VmWriter<'_>) -> Result<usize> {
         let mut total = 0;
         let mut bytes = [0; 256];
-        while writer.remaining() > 0 {
+        while writer.remaining() > 0 && !(total > 0 && is_interrupted()) {
             let len = writer.remaining().min(bytes.len());
             random::fill(&mut bytes[..len]);
             match writer.write(&bytes[..len]) {
@@ -141,7 +142,7 @@ impl FileOps for Random {
         // Anyone may write here: it is stirred in, and can only add to what the generator has.
         let mut bytes = [0; 256];
         let mut total = 0;
-        while reader.remaining() > 0 {
+        while reader.remaining() > 0 && !(total > 0 && is_interrupted()) {
             let len = match reader.read(&mut bytes) {
                 Ok(len) => len,
                 Err(error) if total == 0 => return Err(error.into()),
@@ -204,6 +205,11 @@ impl FileOps for Kmsg {
     fn poll(&self, _: &OpenFile) -> IoEvents {
         IoEvents::OUT | IoEvents::WRNORM
     }
+}
+
+/// Whether a signal waits: random(4) may be asked for gigabytes.
+fn is_interrupted() -> bool {
+    Thread::current().is_some_and(|thread| thread.has_pending_signal())
 }
 
 fn swallow(reader: &mut VmReader<'_>) -> usize {

@@ -12,6 +12,7 @@ use crate::child;
 cases!("namespaces":
     the_first_child_is_pid_one,
     pids_outside_cannot_be_seen,
+    priorities_outside_cannot_be_set,
     the_end_of_pid_one_ends_all,
     pid_one_adopts_orphans,
     pid_one_ignores_signals_from_inside,
@@ -43,6 +44,24 @@ fn pids_outside_cannot_be_seen() -> Outcome {
         check_fails!(nix::unistd::getsid(Some(outside)), ESRCH);
         Ok(())
     })
+}
+
+fn priorities_outside_cannot_be_set() -> Outcome {
+    let set = |nice| {
+        // SAFETY: takes and gives numbers only.
+        check_eq!(unsafe { libc::setpriority(libc::PRIO_USER, 0, nice) }, 0);
+        Ok(())
+    };
+    // SAFETY: as above.
+    let own = || unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) };
+    let outside = own();
+    as_init(|| {
+        set(7)?;
+        check_eq!(own(), 7);
+        Ok(())
+    })?;
+    check_eq!(own(), outside);
+    Ok(())
 }
 
 fn the_end_of_pid_one_ends_all() -> Outcome {

@@ -17,6 +17,7 @@ cases!("unix":
     a_descriptor_arrives_in_another_process,
     several_descriptors_arrive_in_order,
     descriptors_that_nobody_reads_are_closed,
+    a_chain_of_sockets_in_each_other_is_closed,
     credentials_arrive_when_asked_for,
 );
 
@@ -80,6 +81,21 @@ fn descriptors_that_nobody_reads_are_closed() -> Outcome {
     drop(writer);
     drop(right);
     // The write end was in the socket's buffer only: with that gone, the pipe has ended.
+    check_eq!(nix::unistd::read(&reader, &mut [0])?, 0);
+    Ok(())
+}
+
+fn a_chain_of_sockets_in_each_other_is_closed() -> Outcome {
+    /// Deep enough for a kernel that recurses to run out of stack.
+    const DEPTH: usize = 2000;
+    let (reader, writer) = nix::unistd::pipe()?;
+    let mut inner: OwnedFd = writer;
+    for _ in 0..DEPTH {
+        let (left, right) = UnixStream::pair()?;
+        send(&left, &[inner.as_raw_fd()])?;
+        inner = right.into();
+    }
+    drop(inner);
     check_eq!(nix::unistd::read(&reader, &mut [0])?, 0);
     Ok(())
 }

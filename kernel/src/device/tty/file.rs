@@ -7,7 +7,7 @@ use crate::event::{IoEvents, Pollee};
 use crate::fs::open_file::flags::{O_ACCMODE, O_NOCTTY, O_WRONLY};
 use crate::fs::open_file::{FileOps, OpenFile};
 use crate::signal::Signal;
-use crate::thread::wait;
+use crate::thread::{Thread, wait};
 use alloc::sync::Arc;
 use coffer_abi_types::tty::local::TOSTOP;
 use coffer_line_discipline::INPUT_MAX;
@@ -133,6 +133,10 @@ impl FileOps for TtyFile {
         let mut total = 0;
         let mut piece = [0; PIECE];
         while reader.remaining() > 0 {
+            // A line that takes all at once never sleeps, where a signal would be noticed.
+            if total > 0 && Thread::current().is_some_and(|thread| thread.has_pending_signal()) {
+                return Ok(total);
+            }
             let len = reader.remaining().min(PIECE);
             reader.read_exact(&mut piece[..len])?;
             let mut rest = &piece[..len];

@@ -191,7 +191,7 @@ impl UnixSocket {
                 Err(error) => return if total > 0 { Ok(total) } else { Err(error) },
             };
             let taken = packet.bytes.len();
-            packet.rights = core::mem::take(&mut rights);
+            packet.rights = core::mem::take(&mut rights).into();
             packet.credentials = sender;
             if let Err(error) = peer.deliver(packet) {
                 return if total > 0 { Ok(total) } else { Err(error) };
@@ -321,7 +321,7 @@ impl UnixSocket {
             } else {
                 packets.advance(written);
                 if let Some(first) = packets.first_mut() {
-                    incoming.rights.append(&mut first.rights);
+                    incoming.rights.append(&mut first.rights.take());
                 }
                 if is_whole {
                     gone.extend(packets.pop());

@@ -84,7 +84,7 @@ impl UnixSocket {
             return Err(Errno::EFAULT.into());
         }
         packet.credentials = self.sender(target, message.credentials);
-        packet.rights = message.rights;
+        packet.rights = message.rights.into();
         packet.from = self.endpoint.name();
         target.deliver(packet)?;
         Ok(len)
@@ -134,13 +134,13 @@ impl UnixSocket {
             incoming.credentials = packet.credentials;
         }
         if flags & MSG_PEEK != 0 {
-            incoming.rights = packet.rights.clone();
+            incoming.rights = packet.rights.to_vec();
             return if written? == copied { Ok(Some(incoming)) } else { Err(Errno::EFAULT.into()) };
         }
         let packet = packets.pop();
         drop(packets);
         self.announce_room();
-        incoming.rights = packet.map(|packet| packet.rights).unwrap_or_default();
+        incoming.rights = packet.map(|mut packet| packet.rights.take()).unwrap_or_default();
         if written? == copied { Ok(Some(incoming)) } else { Err(Errno::EFAULT.into()) }
     }
 }

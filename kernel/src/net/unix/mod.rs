@@ -10,6 +10,7 @@ mod endpoint;
 mod inbox;
 mod names;
 mod packet;
+mod rights;
 mod socket;
 
 pub use socket::UnixSocket;

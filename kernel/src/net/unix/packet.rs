@@ -1,8 +1,8 @@
 //! What lies in a socket's inbox: bytes of one send, and what came along.
 
 use super::names::Name;
+use super::rights::Rights;
 use crate::error::{Errno, Error, Result};
-use crate::fs::open_file::OpenFile;
 use crate::net::message::Source;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -17,7 +17,7 @@ pub struct Packet {
     pub(super) bytes: Vec<u8>,
     /// Bytes read already, of a stream.
     pub(super) start: usize,
-    pub(super) rights: Vec<Arc<OpenFile>>,
+    pub(super) rights: Rights,
     pub(super) credentials: Option<ucred>,
     /// The sender's name, of a datagram.
     pub(super) from: Option<Arc<Name>>,
@@ -34,7 +34,7 @@ impl Packet {
         bytes.resize(len, 0);
         let read = source.read(&mut bytes)?;
         bytes.truncate(read);
-        Ok(Self { bytes, start: 0, rights: Vec::new(), credentials: None, from: None })
+        Ok(Self { bytes, start: 0, rights: Rights::default(), credentials: None, from: None })
     }
 
     /// Bytes not yet read.

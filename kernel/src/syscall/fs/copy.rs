@@ -6,6 +6,7 @@ use crate::error::{Errno, Result};
 use crate::fs::open_file::{OpenFile, flags};
 use crate::fs::vfs::inode::FileType;
 use crate::syscall::{Fd, UserPtr};
+use crate::thread::Thread;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use ostd::mm::{VmReader, VmWriter};
@@ -129,7 +130,8 @@ fn copy(
         if let Some(to) = to {
             *to += written as u64;
         }
-        if written < read {
+        // A source without an end must not outlive its reader.
+        if written < read || Thread::current().is_some_and(|thread| thread.has_pending_signal()) {
             break;
         }
     }

@@ -63,8 +63,10 @@ fn chosen(which: u32, who: u32, context: &Context<'_>) -> Result<Vec<Arc<Thread>
         }
         (PRIO_USER, user) => {
             let user = if user == 0 { context.process.credentials().uid[0] } else { user };
+            // Other pid namespaces are out of sight, and out of reach.
+            let namespace = context.process.pid_namespace();
             table::for_each(|process| {
-                if process.credentials().uid[0] == user {
+                if process.credentials().uid[0] == user && namespace.contains(process.pid_namespace()) {
                     threads.extend(process.threads());
                 }
                 true
