@@ -2,7 +2,7 @@
 //!
 //! [`IntervalMap`] keeps entries sorted by start in a B-tree. A value says by [`Interval`] how it is cut in two and when two
 //! neighbours are one; the map does the rest: lookups, cutting out, isolating at edges, merging, and finding gaps.
-#![cfg_attr(not(test), no_std)]
+#![no_std]
 #![forbid(unsafe_code)]
 
 extern crate alloc;

@@ -1,8 +1,9 @@
 //! The map against a model that is one array slot per unit.
 
 use super::{Interval, IntervalMap};
+use alloc::vec::Vec;
+use core::ops::Range;
 use proptest::prelude::{Just, Strategy, any, prop_oneof, proptest};
-use std::ops::Range;
 
 const SPACE: usize = 64;
 
@@ -91,7 +92,7 @@ proptest! {
             assert!(pair[0].0.end <= pair[1].0.start);
             assert!(pair[0].0.end < pair[1].0.start || !pair[0].1.continues_in(pair[0].0.len(), &pair[1].1));
         }
-        let fits = |s: &usize| *s % align == 0 && s + len <= probe.end && model[*s..s + len].iter().all(Option::is_none);
+        let fits = |s: &usize| (*s).is_multiple_of(align) && s + len <= probe.end && model[*s..s + len].iter().all(Option::is_none);
         assert_eq!(map.gap_from_top(probe.clone(), len, align), probe.clone().rev().find(fits));
         assert_eq!(map.gap_from_bottom(probe.clone(), len, align), probe.clone().find(fits));
     }

@@ -3,7 +3,7 @@
 //!
 //! [`RunQueue`] is generic over the tasks, so that it can be tested on the host. Virtual time is nanoseconds run, times
 //! [`NICE_0_WEIGHT`], divided by the task's weight: who has least goes next.
-#![cfg_attr(not(test), no_std)]
+#![no_std]
 #![forbid(unsafe_code)]
 
 extern crate alloc;

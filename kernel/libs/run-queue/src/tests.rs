@@ -1,6 +1,7 @@
 //! Who goes next.
 
 use super::{IDLE_WEIGHT, Rank, RunQueue, virtual_ns, weight};
+use alloc::vec::Vec;
 use proptest::prelude::{any, proptest};
 
 #[test]
