@@ -2,6 +2,7 @@
 
 use super::group::ProcessGroup;
 use super::namespace::Namespaces;
+use super::namespace::pid::PidNamespace;
 use super::pid::Pid;
 use super::rlimit::{INFINITY, Resource};
 use super::{Parts, Process, TREE, VforkDone, pidfd, table};
@@ -133,8 +134,11 @@ fn check(context: &Context<'_>, flags: u64) -> Result<()> {
     check_process_limit(context.process)
 }
 
-/// RLIMIT_NPROC counts the threads of a user, but binds neither root nor the capable.
+/// The machine's limit binds everybody. RLIMIT_NPROC counts the threads of a user, but binds neither root nor the capable.
 fn check_process_limit(process: &Process) -> Result<()> {
+    if PidNamespace::initial().len() >= table::threads_max() {
+        return Err(Error::with(Errno::EAGAIN, "there are as many threads as memory allows"));
+    }
     let (limit, _) = process.rlimit(Resource::Processes);
     let credentials = process.credentials();
     let is_exempt = credentials.uid[0] == 0
@@ -153,13 +157,13 @@ fn check_process_limit(process: &Process) -> Result<()> {
     if count >= limit { Err(Error::with(Errno::EAGAIN, "RLIMIT_NPROC is used up")) } else { Ok(()) }
 }
 
-fn child_namespace(process: &Process, flags: u64) -> Result<Arc<super::namespace::pid::PidNamespace>> {
+fn child_namespace(process: &Process, flags: u64) -> Result<Arc<PidNamespace>> {
     if flags & CLONE_THREAD != 0 {
         return Ok(process.pid_namespace().clone());
     }
     let for_children = &process.namespaces().ok_or(Errno::ESRCH)?.pid_for_children;
     if flags & CLONE_NEWPID != 0 {
-        return super::namespace::pid::PidNamespace::new(for_children);
+        return PidNamespace::new(for_children);
     }
     Ok(for_children.clone())
 }

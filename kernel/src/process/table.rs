@@ -1,7 +1,7 @@
 //! Finding processes and threads by number in the initial pid namespace. By a caller's own numbers: [`super::pid::Pid`] of its namespace.
 
 use super::Process;
-use super::namespace::pid::PidNamespace;
+use super::namespace::pid::{PID_MAX, PidNamespace};
 use crate::thread::Thread;
 use alloc::sync::Arc;
 
@@ -13,6 +13,15 @@ pub fn find_process(pid: u32) -> Option<Arc<Process>> {
 /// The thread with this id.
 pub fn find_thread(tid: u32) -> Option<Arc<Thread>> {
     PidNamespace::initial().find(tid)?.thread()
+}
+
+/// How many threads there may be (/proc/sys/kernel/threads-max): as Linux reckons, their stacks of 16 KiB take an eighth of memory at most.
+/// A fork bomb, root's too, ends here, before memory does.
+pub fn threads_max() -> usize {
+    /// Eight times the pages of a stack.
+    const SHARE: usize = 8 * 4;
+    const MIN: usize = 20;
+    (ostd::mm::stats().total / SHARE).clamp(MIN, PID_MAX as usize)
 }
 
 /// Calls `visit` for every process, in order of their ids, until it says `false`. Processes that come and go meanwhile may be missed.

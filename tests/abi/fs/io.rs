@@ -4,15 +4,11 @@ use std::fs::{self, File};
 use std::io::{IoSlice, IoSliceMut, Read, Seek, SeekFrom, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
-use std::ptr::null_mut;
-use std::time::Duration;
 
-use nix::sys::signal::Signal;
 use nix::sys::uio::{preadv, pwritev, readv, writev};
 use nix::unistd::{Whence, lseek, read, write};
 
 use crate::case::{Outcome, cases, check, check_eq, check_fails};
-use crate::child;
 use crate::raw::{BAD_ADDRESS, harmless};
 
 cases!("fs":
@@ -28,7 +24,6 @@ cases!("fs":
     a_faulting_buffer_fails_with_efault,
     reading_at_the_end_gives_nothing,
     sendfile_copies_a_file,
-    sendfile_ends_with_a_signal,
     copy_file_range_copies_a_range,
     an_unlinked_file_lives_while_open,
     a_large_file_has_a_large_offset,
@@ -188,23 +183,6 @@ fn sendfile_copies_a_file() -> Outcome {
     }
     check_eq!(fs::read("target")?.len(), 100_050);
     check_eq!(nix::sys::sendfile::sendfile(&target, &source, None, 10)?, 0);
-    Ok(())
-}
-
-fn sendfile_ends_with_a_signal() -> Outcome {
-    let child = child::fork(|| {
-        let (Ok(from), Ok(to)) = (File::open("/dev/zero"), File::create("/dev/null")) else { return 1 };
-        loop {
-            // SAFETY: both descriptors are open, and there is no offset to write.
-            let sent = unsafe { libc::sendfile(to.as_raw_fd(), from.as_raw_fd(), null_mut(), 0x7fff_f000) };
-            if sent <= 0 {
-                return 2;
-            }
-        }
-    })?;
-    std::thread::sleep(Duration::from_millis(20));
-    child.kill(Signal::SIGKILL)?;
-    check_eq!(child.end_signal()?, Signal::SIGKILL);
     Ok(())
 }
 

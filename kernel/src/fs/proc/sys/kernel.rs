@@ -4,6 +4,7 @@ use crate::error::{Errno, Result};
 use crate::fs::synthetic::{Directory, Text};
 use crate::process::namespace::Namespaces;
 use crate::process::namespace::pid::PID_MAX;
+use crate::process::table;
 use crate::release;
 use crate::thread::Thread;
 use alloc::sync::Arc;
@@ -24,7 +25,7 @@ pub fn fill(kernel: &Directory) {
     kernel.setting("hostname", show_host, |name| store_name(name, |ns, name| ns.uts.set_host(name)));
     kernel.setting("domainname", show_domain, |name| store_name(name, |ns, name| ns.uts.set_domain(name)));
     kernel.text("pid_max", |text| line(text, PID_MAX));
-    kernel.text("threads-max", |text| line(text, PID_MAX));
+    kernel.text("threads-max", |text| line(text, table::threads_max()));
     kernel.text("ngroups_max", |text| line(text, GROUPS_MAX));
     kernel.text("cap_last_cap", |text| line(text, LAST_CAPABILITY));
     kernel.text("overflowuid", |text| line(text, 65534));
