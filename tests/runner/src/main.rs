@@ -27,6 +27,9 @@ struct Arguments {
     /// Only this ring; all of them if it is not given.
     #[arg(long)]
     ring: Option<Ring>,
+    /// Also what is left out of every run for its time: see [`suite::LEFT_OUT`].
+    #[arg(long)]
+    all: bool,
     /// Run the ABI cases on Debian's stock kernel, their oracle.
     #[arg(long)]
     linux: bool,
@@ -64,7 +67,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> anyhow::Result<bool> {
-    let mut suite = Suite::new(arguments.filter.clone(), arguments.machines);
+    let mut suite = Suite::new(arguments.filter.clone(), arguments.all, arguments.machines);
     let is_wanted =
         |ring| arguments.ring.is_none_or(|wanted| wanted == ring) && (ring == Ring::Abi || !arguments.linux);
     if is_wanted(Ring::Ostd) {

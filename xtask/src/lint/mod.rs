@@ -25,6 +25,13 @@ const CHECKS: &[Check] = &[
     ("docs/syscalls.md", docs::check),
     ("clippy (host)", || clippy(&["--all-targets"])),
     ("clippy (kernel)", || clippy(&["--package", "coffer-kernel", "--target", "x86_64-unknown-none"])),
+    ("clippy (kernel that tests ostd)", || {
+        clippy(&["--package", "coffer-ostd-tests", "--target", "x86_64-unknown-none"])
+    }),
+    ("clippy (guest programs)", || {
+        let packages = ["--package", "coffer-abi", "--package", "coffer-ubench"];
+        clippy(&[&packages[..], &["--target", "x86_64-unknown-linux-musl"]].concat())
+    }),
     ("clippy (boot stub)", || clippy(&["--package", "coffer-stub", "--target", "x86_64-unknown-uefi"])),
     ("licences and advisories", deny),
 ];
