@@ -15,7 +15,7 @@ pub struct Arguments {
     /// Leave out what needs virtual machines.
     #[arg(long)]
     host_only: bool,
-    /// Also what takes long: all of ostd under Miri.
+    /// Also what takes long: all of ostd under Miri, machines of every shape.
     #[arg(long)]
     all: bool,
     /// Only guest tests whose name contains this.
@@ -66,7 +66,7 @@ pub fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         total += miri_ring(arguments.all)?;
     }
     if !arguments.host_only {
-        total += guest_ring(arguments.filter.as_deref()).unwrap_or_else(|error| {
+        total += guest_ring(arguments.filter.as_deref(), arguments.all).unwrap_or_else(|error| {
             eprintln!("guest tests: {error:#}");
             Count { failed: 1, ..Count::default() }
         });
@@ -132,7 +132,7 @@ fn ring(title: &str, command: &mut Command) -> anyhow::Result<Count> {
 }
 
 /// Builds the image and leaves the machines to the runner, whose words are passed on and whose last line is the sum.
-fn guest_ring(filter: Option<&str>) -> anyhow::Result<Count> {
+fn guest_ring(filter: Option<&str>, is_whole: bool) -> anyhow::Result<Count> {
     if !lint::workspace_packages()?.iter().any(|package| package.name == RUNNER) {
         eprintln!("no guest tests: the workspace has no package {RUNNER}");
         return Ok(Count { skipped: 1, ..Count::default() });
@@ -140,6 +140,7 @@ fn guest_ring(filter: Option<&str>) -> anyhow::Result<Count> {
     image::make()?;
     let mut runner = Command::new("cargo")
         .args(["run", "--locked", "--quiet", "--package", RUNNER, "--"])
+        .args(is_whole.then_some("--all"))
         .args(filter)
         .current_dir(workspace::root())
         .stdin(Stdio::null())
