@@ -72,7 +72,9 @@ pub fn sys_pidfd_getfd(fd: Fd, target: Fd, flags: u32, context: &mut Context<'_>
     let process = file.downcast::<PidFile>().ok_or(Errno::EBADF)?.id().process().ok_or(Errno::ESRCH)?;
     let (own, other) = (context.process.credentials(), process.credentials());
     let is_same = other.uid[..3].iter().all(|&uid| uid == own.uid[3])
-        && other.gid[..3].iter().all(|&gid| gid == own.gid[3]);
+        && other.gid[..3].iter().all(|&gid| gid == own.gid[3])
+        // Nor more rights than its own by way of the other's files (ptrace(2), PTRACE_MODE_ATTACH).
+        && other.capabilities[0] & !own.capabilities[0] == 0;
     if !(own.has(Capability::SysPtrace) || is_same && process.dumpable() == 1) {
         return Err(Errno::EPERM.into());
     }
