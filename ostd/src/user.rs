@@ -99,7 +99,7 @@ impl UserContext {
         let task = crate::task::Task::current().expect("only tasks run user code");
         x86_64::instructions::interrupts::disable();
         assert!(local::preempt_count() == 0, "user code must be preemptible");
-        if !crate::mm::tlb::has_user_space() {
+        if !crate::mm::tlb::has_user_space_here() {
             // What is loaded belongs to whoever ran here before, and is not kept up to date.
             x86_64::instructions::interrupts::enable();
             return ReturnReason::Exception(Exception {

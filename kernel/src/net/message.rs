@@ -12,11 +12,11 @@ pub trait Source {
     /// Bytes left.
     fn remaining(&self) -> usize;
 
-    /// Fills `out` as far as there are bytes; less than that: a fault came.
+    /// Appends `len` bytes to `out`, or as many as there are; less than that: a fault came. Returns how many.
     ///
     /// # Errors
-    /// EFAULT if it came before the first byte.
-    fn read(&mut self, out: &mut [u8]) -> Result<usize>;
+    /// EFAULT if it came before the first byte, ENOMEM.
+    fn append_to(&mut self, out: &mut Vec<u8>, len: usize) -> Result<usize>;
 }
 
 /// Room for bytes that arrive.
@@ -36,8 +36,8 @@ impl Source for VmReader<'_> {
         VmReader::remaining(self)
     }
 
-    fn read(&mut self, out: &mut [u8]) -> Result<usize> {
-        Ok(VmReader::read(self, out)?)
+    fn append_to(&mut self, out: &mut Vec<u8>, len: usize) -> Result<usize> {
+        Ok(VmReader::append_to(self, out, len)?)
     }
 }
 
@@ -64,15 +64,15 @@ impl Source for Readers {
         self.0.iter().map(VmReader::remaining).sum()
     }
 
-    fn read(&mut self, out: &mut [u8]) -> Result<usize> {
+    fn append_to(&mut self, out: &mut Vec<u8>, len: usize) -> Result<usize> {
         let mut done = 0;
         for reader in &mut self.0 {
-            match reader.read(&mut out[done..]) {
+            match reader.append_to(out, len - done) {
                 Ok(read) => done += read,
                 Err(error) if done == 0 => return Err(error.into()),
                 Err(_) => break,
             }
-            if reader.remaining() > 0 || done == out.len() {
+            if reader.remaining() > 0 || done == len {
                 break;
             }
         }

@@ -39,8 +39,9 @@ pub fn make_task(thread: &Arc<Thread>, user: UserContext, set_tid_at: Option<usi
 /// Runs the current thread until it leaves.
 pub fn run(thread: &Arc<Thread>, mut user: UserContext) {
     loop {
-        let mut trap = Trap::default();
-        if deliver::has_work(thread) && deliver::before_user(thread, &mut user, trap) == Flow::Leave {
+        if deliver::has_work(thread)
+            && deliver::before_user(thread, &mut user, Trap::default()) == Flow::Leave
+        {
             break;
         }
         match user.execute() {
@@ -48,11 +49,13 @@ pub fn run(thread: &Arc<Thread>, mut user: UserContext) {
                 let process = thread.process();
                 syscall::handle(&mut Context { thread, process, user: &mut user });
             }
-            ReturnReason::Exception(exception) => trap = exception::handle(thread, &user, &exception),
+            ReturnReason::Exception(exception) => {
+                let trap = exception::handle(thread, &user, &exception);
+                if trap.vector != 0 && deliver::before_user(thread, &mut user, trap) == Flow::Leave {
+                    break;
+                }
+            }
             ReturnReason::Interrupt => {}
-        }
-        if trap.vector != 0 && deliver::before_user(thread, &mut user, trap) == Flow::Leave {
-            break;
         }
     }
     exit::leave(thread);

@@ -78,6 +78,13 @@ pub(crate) fn has_user_space() -> bool {
     with_cpu(|cpu| !LOADED[cpu].is_lazy.load(Ordering::Relaxed))
 }
 
+/// As [`has_user_space`], with interrupts off.
+#[cfg(target_os = "none")]
+#[inline]
+pub(crate) fn has_user_space_here() -> bool {
+    !LOADED[crate::cpu::current_racy().as_usize()].is_lazy.load(Ordering::Relaxed)
+}
+
 /// The interrupt by which another CPU asks.
 #[cfg(target_os = "none")]
 pub(crate) fn on_ipi() {

@@ -31,9 +31,7 @@ impl Packet {
     pub fn take(source: &mut dyn Source, len: usize) -> Result<Self> {
         let mut bytes = Vec::new();
         bytes.try_reserve_exact(len).map_err(|_| Error::new(Errno::ENOBUFS))?;
-        bytes.resize(len, 0);
-        let read = source.read(&mut bytes)?;
-        bytes.truncate(read);
+        source.append_to(&mut bytes, len)?;
         Ok(Self { bytes, start: 0, rights: Rights::default(), credentials: None, from: None })
     }
 

@@ -70,16 +70,16 @@ fn wait(len: i32, sets: [FdSet; 3], deadline_ns: Option<u64>, context: &mut Cont
         }
     }
     let mut items = items(len, &bits)?;
-    let fds = context.process.fds();
-    if items.iter().any(|item| fds.get_io(crate::syscall::Fd(item.fd)).is_err()) {
-        return Err(Errno::EBADF.into());
-    }
-    poll::poll(&fds, &mut items, deadline_ns)?;
+    // A bad descriptor is an event, so it ends the wait at once.
+    poll::poll(&context.process.fds(), &mut items, deadline_ns)?;
 
     bits.iter_mut().for_each(|bits| bits.fill(0));
     let mut ready = 0;
-    for item in &items {
+    for item in items.iter().filter(|item| item.revents != 0) {
         let found = IoEvents::from_bits_retain(u32::from(item.revents));
+        if found.contains(IoEvents::NVAL) {
+            return Err(Errno::EBADF.into());
+        }
         let asked = IoEvents::from_bits_retain(u32::from(item.events));
         for (bits, kind) in bits.iter_mut().zip(KINDS) {
             if found.intersects(kind) && asked.contains(mark(kind)) {
@@ -108,16 +108,21 @@ fn items(len: usize, bits: &[Vec<u64>; 3]) -> Result<Vec<pollfd>> {
     let word = |set: usize, at: usize| bits[set].get(at).copied().unwrap_or(0);
     let mut items = Vec::new();
     for at in 0..len.div_ceil(64) {
-        let mut left = word(0, at) | word(1, at) | word(2, at);
+        let words = [word(0, at), word(1, at), word(2, at)];
+        let mut left = words[0] | words[1] | words[2];
+        items.try_reserve(left.count_ones() as usize).map_err(|_| Error::new(Errno::ENOMEM))?;
         while left != 0 {
             let bit = left.trailing_zeros() as usize;
             left &= left - 1;
             if at * 64 + bit >= len {
                 break;
             }
-            let in_set = |(set, kind): (usize, IoEvents)| (word(set, at) & 1 << bit != 0).then_some(kind);
-            let events: IoEvents = KINDS.into_iter().enumerate().filter_map(in_set).collect();
-            items.try_reserve(1).map_err(|_| Error::new(Errno::ENOMEM))?;
+            let mut events = IoEvents::empty();
+            for (word, kind) in words.into_iter().zip(KINDS) {
+                if word & 1 << bit != 0 {
+                    events |= kind;
+                }
+            }
             items.push(pollfd { fd: (at * 64 + bit) as i32, events: events.bits() as u16, revents: 0 });
         }
     }

@@ -31,14 +31,13 @@ pub fn sys_rt_sigaction(
     let signal = signal(number)?;
     let actions = context.process.signals.actions();
     let new = if new.is_null() { None } else { Some(new.read()?) };
-    let before = actions.action(signal);
-    if let Some(mut action) = new {
+    let before = if let Some(mut action) = new {
         if SigSet::UNMASKABLE.contains(signal) {
             return Err(Errno::EINVAL.into());
         }
         action.sa_flags &= KNOWN;
         action.sa_mask = SigSet::mask(action.sa_mask).0;
-        actions.set_action(signal, action);
+        let before = actions.set_action(signal, action);
         if actions.ignored().contains(signal) {
             // POSIX: a pending signal that becomes ignored is discarded.
             let set = SigSet::of(&[signal]);
@@ -48,7 +47,10 @@ pub fn sys_rt_sigaction(
                 true
             });
         }
-    }
+        before
+    } else {
+        actions.action(signal)
+    };
     old.write_if_some(&before)?;
     Ok(0)
 }

@@ -6,6 +6,7 @@
 
 mod fault;
 
+use alloc::vec::Vec;
 use core::marker::PhantomData;
 
 #[cfg(target_os = "none")]
@@ -94,6 +95,22 @@ impl<'a> VmReader<'a> {
         };
         self.advance(copied);
         Ok(copied)
+    }
+
+    /// Appends min(len, remaining) bytes to `out`, which need not be filled with anything first; returns how many came before a fault.
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`]; [`Error::BadAddress`] if a fault came before the first byte.
+    pub fn append_to(&mut self, out: &mut Vec<u8>, len: usize) -> Result<usize> {
+        let len = len.min(self.len);
+        out.try_reserve_exact(len).map_err(|_| Error::NoMemory)?;
+        let room = out.spare_capacity_mut();
+        // SAFETY: the room is exclusively ours and has at least `len` bytes.
+        let read = unsafe { self.read_untyped(room.as_mut_ptr().cast(), len) }?;
+        let filled = out.len() + read;
+        // SAFETY: there is capacity for `len` more, and the first `read` of them were just written.
+        unsafe { out.set_len(filled) };
+        Ok(read)
     }
 
     /// Fills `out` or fails.
@@ -309,6 +326,11 @@ mod tests {
         let mut rest = [0; 8];
         assert_eq!(reader.read(&mut rest), Ok(3));
         assert_eq!((&piece, &rest[..3], reader.remaining()), (b"hello", &b"wor"[..], 0));
+
+        let mut reader = VmReader::from_slice(b"1234");
+        let mut appended = vec![0];
+        assert_eq!((reader.append_to(&mut appended, 3), reader.append_to(&mut appended, 3)), (Ok(3), Ok(1)));
+        assert_eq!(appended, b"\x001234");
 
         let mut bytes = [9; 6];
         let mut writer = VmWriter::from_slice(&mut bytes);
