@@ -87,7 +87,8 @@ impl Snapshot {
         let options =
             format!("lowerdir={},upperdir={},workdir={}", lower.join(":"), upper.display(), work.display());
         let options = std::ffi::CString::new(options).map_err(|_| failed("mount", &root)(Errno::INVAL))?;
-        rustix::mount::mount("overlay", &root, "overlay", MountFlags::empty(), options.as_c_str())
+        // Device nodes of a layer must not reach the machine's devices; the runtime mounts those that a container gets.
+        rustix::mount::mount("overlay", &root, "overlay", MountFlags::NODEV, options.as_c_str())
             .map_err(failed("mount", &root))
     }
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use oci_spec::runtime::{LinuxDeviceType, Spec};
 use rustix::fs::{CWD, FileType, Gid, Mode, Uid, makedev};
+use rustix::mount::{MountFlags, mount_bind, mount_remount};
 
 use crate::Error;
 use crate::root::Root;
@@ -49,6 +50,7 @@ pub fn create(spec: &Spec, root: &Root) -> Result<(), Error> {
         let owner = (device.uid().unwrap_or_default(), device.gid().unwrap_or_default());
         node(root, device.path(), kind, numbers, device.file_mode().unwrap_or(0o666), owner)?;
     }
+    forbid_others(root)?;
     // Even /dev may be a link in the image; then it is the link's target, inside, that has the tmpfs.
     for (path, target) in LINKS {
         let what = || format!("create `{path}`");
@@ -72,5 +74,20 @@ fn node(
     rustix::fs::mknodat(CWD, &at, kind, Mode::from_raw_mode(mode & 0o777), device)
         .map_err(Error::system(what.clone()))?;
     rustix::fs::chown(&at, Some(Uid::from_raw(owner.0)), Some(Gid::from_raw(owner.1)))
-        .map_err(Error::system(what))
+        .map_err(Error::system(what.clone()))?;
+    if kind == FileType::Fifo {
+        return Ok(());
+    }
+    // A mount of its own, which alone lets the device be opened once everything around it is nodev.
+    mount_bind(&at, &at).map_err(Error::system(what.clone()))?;
+    mount_remount(&at, MountFlags::BIND | MountFlags::NOSUID | MountFlags::NOEXEC, c"").map_err(Error::system(what))
+}
+
+/// Makes every other device that the container has, or makes by its CAP_MKNOD, one that cannot be opened: the machine's disks hold
+/// what is not the container's. (The root is nodev from the start; Linux does the same by cgroups, which Coffer does not have yet.)
+fn forbid_others(root: &Root) -> Result<(), Error> {
+    let what = || "make `/dev` nodev".to_owned();
+    let at = root.resolve(Path::new("/dev")).map_err(Error::io(what()))?;
+    let flags = MountFlags::BIND | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::STRICTATIME;
+    mount_remount(&at, flags, c"").map_err(Error::system(what()))
 }
