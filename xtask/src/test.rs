@@ -77,7 +77,7 @@ pub fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 
 fn lint_ring() -> Count {
     match lint::check() {
-        Ok(passed) => Count { passed, ..Count::default() },
+        Ok(lint::Checked { passed, skipped }) => Count { passed, skipped, failed: 0 },
         Err(error) => {
             eprintln!("lint: {error:#}");
             Count { failed: 1, ..Count::default() }
