@@ -55,5 +55,12 @@ pub fn tests() -> Vec<Test> {
             usual,
             |outcome| outcome.expect_output("0\nrefused\n"),
         ),
+        busybox(
+            "other_devices_stay_closed",
+            "mknod /dev/disk b 254 0 && mknod /zero c 1 5; head -c 1 /dev/disk 2> /dev/null | wc -c; \
+             head -c 1 /zero 2> /dev/null | wc -c; head -c 1 /dev/zero | wc -c",
+            usual,
+            |outcome| outcome.expect_output("0\n0\n1\n"),
+        ),
     ]
 }
