@@ -315,6 +315,7 @@ mod tests {
     use super::{VmReader, VmWriter, check_user};
     use crate::Error;
     use crate::mm::USER_END;
+    use alloc::vec;
 
     #[test]
     fn kernel_slices_are_read_and_written_in_pieces() {

@@ -80,7 +80,8 @@ fn node(
     }
     // A mount of its own, which alone lets the device be opened once everything around it is nodev.
     mount_bind(&at, &at).map_err(Error::system(what.clone()))?;
-    mount_remount(&at, MountFlags::BIND | MountFlags::NOSUID | MountFlags::NOEXEC, c"").map_err(Error::system(what))
+    mount_remount(&at, MountFlags::BIND | MountFlags::NOSUID | MountFlags::NOEXEC, c"")
+        .map_err(Error::system(what))
 }
 
 /// Makes every other device that the container has, or makes by its CAP_MKNOD, one that cannot be opened: the machine's disks hold
