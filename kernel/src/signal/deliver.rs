@@ -48,6 +48,11 @@ pub fn before_user(thread: &Arc<Thread>, user: &mut UserContext, trap: Trap) -> 
         let action = actions.action(info.signal);
         match disposition(info.signal, &action) {
             Disposition::Ignore => {}
+            // It was queued because it was blocked (pid_namespaces(7)); SIGKILL and SIGSTOP were refused to senders from inside.
+            Disposition::Default(_)
+                if process.is_namespace_init()
+                    && !SigSet::UNMASKABLE.contains(info.signal)
+                    && !process.signals.is_unprotected() => {}
             Disposition::Default(DefaultAction::Stop) => stop::begin(process, info.signal),
             Disposition::Default(_) => {
                 exit::begin_group_exit(process, ExitStatus::Killed(info.signal));

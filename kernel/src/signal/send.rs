@@ -11,7 +11,7 @@ use crate::process::namespace::pid::PidNamespace;
 use crate::process::rlimit::Resource;
 use crate::thread::Thread;
 use alloc::sync::Arc;
-use coffer_abi_types::signal::{SI_KERNEL, SI_USER};
+use coffer_abi_types::signal::{SI_KERNEL, SI_USER, SIG_DFL};
 
 /// Sends to a process: whichever thread does not block it takes it.
 ///
@@ -95,16 +95,19 @@ pub fn force(thread: &Arc<Thread>, info: SigInfo) {
         actions.set_action(info.signal, super::SigAction::default());
         thread.signals.set_mask(thread.signals.mask().minus(SigSet::of(&[info.signal])));
     }
+    if actions.action(info.signal).sa_handler == SIG_DFL {
+        process.signals.end_protection();
+    }
     // A queue that is full never holds this one back: it is a standard signal.
     let _ = thread.signals.pending.push(info, usize::MAX);
 }
 
-/// Whether the signal has to be queued at all. Ignored ones are where they are blocked: the disposition may change before they are unblocked.
+/// Whether the signal has to be queued at all. Where it is blocked, it always is: the disposition may change before it is unblocked, and
+/// sigtimedwait(2) takes it.
 fn is_queued(process: &Process, target: Option<&Thread>, info: SigInfo) -> bool {
-    if is_protected_init(process, info) {
-        return false;
-    }
-    !process.signals.actions().ignored().contains(info.signal)
+    let is_wanted =
+        !process.signals.actions().ignored().contains(info.signal) && !is_protected_init(process, info);
+    is_wanted
         || match target {
             Some(thread) => thread.signals.mask().contains(info.signal),
             None => is_blocked_by_all(process, info.signal),
@@ -118,7 +121,7 @@ fn is_protected_init(process: &Process, info: SigInfo) -> bool {
         return false;
     }
     let action = process.signals.actions().action(info.signal);
-    let is_default = action.sa_handler == coffer_abi_types::signal::SIG_DFL;
+    let is_default = action.sa_handler == SIG_DFL;
     if !is_default {
         return false;
     }

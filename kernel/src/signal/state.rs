@@ -13,6 +13,8 @@ use ostd::sync::{SpinLock, WaitQueue, Waker};
 const EXITING: u32 = 1;
 /// The process is stopped, or stopping: its threads park at their next look.
 const STOPPING: u32 = 2;
+/// An exception without a handler ends even process 1 of a pid namespace.
+const UNPROTECTED: u32 = 4;
 
 /// What all threads of a process share.
 #[derive(Debug)]
@@ -89,7 +91,17 @@ impl ProcessSignals {
 
     /// Whether threads have to look at [`Self::control`].
     pub fn has_control_work(&self) -> bool {
-        self.flags.load(Ordering::SeqCst) != 0
+        self.flags.load(Ordering::SeqCst) & (EXITING | STOPPING) != 0
+    }
+
+    /// Lets default actions end the process even if it is process 1 of a pid namespace: an exception leaves no other way out.
+    pub fn end_protection(&self) {
+        self.flags.fetch_or(UNPROTECTED, Ordering::SeqCst);
+    }
+
+    /// Whether default actions end even process 1 of a pid namespace.
+    pub fn is_unprotected(&self) -> bool {
+        self.flags.load(Ordering::SeqCst) & UNPROTECTED != 0
     }
 
     /// Decides the status with which the process ends, unless that is decided already; returns the one that counts.

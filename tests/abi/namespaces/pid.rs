@@ -2,7 +2,7 @@
 
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::wait::{WaitStatus, wait};
 use nix::unistd::{Pid, getpid, getppid};
 
@@ -16,6 +16,8 @@ cases!("namespaces":
     the_end_of_pid_one_ends_all,
     pid_one_adopts_orphans,
     pid_one_ignores_signals_from_inside,
+    pid_one_can_wait_for_signals_without_handlers,
+    pid_one_dies_of_its_own_faults,
     proc_shows_the_namespace_it_was_mounted_in,
 );
 
@@ -118,6 +120,33 @@ fn pid_one_ignores_signals_from_inside() -> Outcome {
         })?;
         init.kill(Signal::SIGKILL)?;
         check_eq!(init.end_signal()?, Signal::SIGKILL);
+        Ok(())
+    })
+}
+
+fn pid_one_can_wait_for_signals_without_handlers() -> Outcome {
+    as_init(|| {
+        let mut set = SigSet::empty();
+        set.add(Signal::SIGUSR2);
+        set.thread_block()?;
+        kill(getpid(), Signal::SIGUSR2)?;
+        check_eq!(set.wait()?, Signal::SIGUSR2);
+        // Its default action comes when it is unblocked: none, for process 1.
+        kill(getpid(), Signal::SIGUSR2)?;
+        set.thread_unblock()?;
+        Ok(())
+    })
+}
+
+fn pid_one_dies_of_its_own_faults() -> Outcome {
+    child::passes(|| {
+        unshare(CloneFlags::CLONE_NEWPID)?;
+        let init = child::fork(|| {
+            // SAFETY: the page at 0 is never mapped; the fault is what the case is about.
+            let value = unsafe { std::ptr::without_provenance::<u8>(8).read_volatile() };
+            i32::from(value)
+        })?;
+        check_eq!(init.end_signal()?, Signal::SIGSEGV);
         Ok(())
     })
 }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 
 use nix::sys::stat::Mode;
@@ -14,6 +15,7 @@ cases!("pipe":
     a_fifo_joins_two_processes,
     opening_a_fifo_to_write_without_a_reader_fails_with_enxio,
     a_fifo_is_seen_as_one,
+    a_pipe_opened_by_its_descriptor_waits_for_nobody,
 );
 
 fn a_fifo_joins_two_processes() -> Outcome {
@@ -43,5 +45,21 @@ fn a_fifo_is_seen_as_one() -> Outcome {
     mkfifo("fifo", Mode::S_IRWXU)?;
     check!(std::fs::metadata("fifo")?.file_type().is_fifo());
     check_fails!(mkfifo("fifo", Mode::S_IRWXU), EEXIST);
+    Ok(())
+}
+
+fn a_pipe_opened_by_its_descriptor_waits_for_nobody() -> Outcome {
+    let (reader, writer) = nix::unistd::pipe()?;
+    let path = |end: &std::os::fd::OwnedFd| format!("/proc/self/fd/{}", end.as_raw_fd());
+    // As `cat <(echo text)` does it: the writer is gone before the reader opens.
+    nix::unistd::write(&writer, b"text")?;
+    let second_writer = File::options().write(true).open(path(&writer))?;
+    drop((writer, second_writer));
+    let mut text = String::new();
+    File::open(path(&reader))?.read_to_string(&mut text)?;
+    check_eq!(text, "text");
+    let (reader, writer) = nix::unistd::pipe()?;
+    drop(reader);
+    check_fails!(File::options().write(true).open(path(&writer))?.write(b"x"), EPIPE);
     Ok(())
 }

@@ -4,6 +4,7 @@ use super::{PipeEnd, registry};
 use crate::error::{Errno, Result};
 use crate::fs::open_file::FileOps;
 use crate::fs::open_file::flags::{O_ACCMODE, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY};
+use crate::fs::pseudo;
 use crate::fs::vfs::inode::Inode;
 use crate::fs::vfs::open;
 use crate::fs::vfs::place::Path;
@@ -16,15 +17,17 @@ pub fn register() {
     open::set_fifo_opener(open_fifo);
 }
 
-fn open_fifo(_: &Path, inode: &Arc<dyn Inode>, flags: u32) -> Result<Arc<dyn FileOps>> {
+fn open_fifo(path: &Path, inode: &Arc<dyn Inode>, flags: u32) -> Result<Arc<dyn FileOps>> {
     let pipe = registry::find_or_make(inode);
     let is_nonblocking = flags & O_NONBLOCK != 0;
+    // A pipe opened by /proc/PID/fd/N had both ends from the start, even if one is closed by now.
+    let is_pipe = pseudo::contains(path);
     match flags & O_ACCMODE {
         O_RDONLY => {
             let openings = pipe.writer_openings.load(Ordering::SeqCst);
             let end = PipeEnd::new(pipe.clone(), true, false);
             pipe.opened.wake_all();
-            if pipe.writers() > 0 {
+            if is_pipe || pipe.writers() > 0 {
                 return Ok(Arc::new(end.expecting_hang_up()));
             }
             if is_nonblocking {
@@ -37,13 +40,13 @@ fn open_fifo(_: &Path, inode: &Arc<dyn Inode>, flags: u32) -> Result<Arc<dyn Fil
             Ok(Arc::new(end.expecting_hang_up()))
         }
         O_WRONLY => {
-            if is_nonblocking && pipe.readers() == 0 {
+            if is_nonblocking && !is_pipe && pipe.readers() == 0 {
                 return Err(Errno::ENXIO.into());
             }
             let openings = pipe.reader_openings.load(Ordering::SeqCst);
             let end = PipeEnd::new(pipe.clone(), false, true);
             pipe.opened.wake_all();
-            if pipe.readers() == 0 {
+            if !is_pipe && pipe.readers() == 0 {
                 wait::wait_until(&pipe.opened, None, || {
                     (pipe.reader_openings.load(Ordering::SeqCst) != openings).then_some(())
                 })?;

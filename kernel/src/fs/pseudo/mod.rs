@@ -49,6 +49,11 @@ pub fn path_of(inode: Arc<dyn Inode>, name: &str) -> Path {
     Path { dentry: Dentry::new_root(inode, name.as_bytes()), mount: MOUNT.clone() }
 }
 
+/// Whether `path` is such a place.
+pub fn contains(path: &Path) -> bool {
+    Arc::ptr_eq(&path.mount, &MOUNT)
+}
+
 /// The device number that all of them have.
 fn device() -> u64 {
     MOUNT.super_block().device()
