@@ -88,6 +88,6 @@ pub fn layered_output() -> String {
     let long = "long-name-".repeat(20);
     format!(
         "first\nkept\n{long}\nopaque\nreplaced\nsecond\nset-user-id\nshown\nnewkeptlinkedlinkedfound\n\
-         2 644\n1 640\n1 4755\n1 700\n"
+         2 644\n1 640\n1 4755\n2 700\n"
     )
 }

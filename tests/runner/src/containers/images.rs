@@ -32,9 +32,11 @@ pub fn tests() -> Vec<Test> {
     ]
 }
 
-/// Memory that is free and mounts, once a container.
+/// Memory that is free, mounts and process ids of the whole machine, once a container. Only the shell itself runs meanwhile: a child that
+/// ends just then would count or not.
 fn repeated() -> Setting {
-    let script = "awk '/^MemFree/ { print $2 }' /proc/meminfo; wc -l < /proc/self/mountinfo; ls -d /proc/[0-9]* | wc -l";
+    let script = "while read -r name count; do case $name in frames_free) free=$count;; mounts) mounts=$count;; \
+                  pids) pids=$count;; esac; done < /proc/coffer/memory; echo $((free * 4)) $mounts $pids";
     let mut setting = command(&["sh", "-c", script]);
     setting.run.repeat = 200;
     setting.patience = Duration::from_secs(600);
@@ -47,6 +49,8 @@ fn nothing_grows(outcome: &Outcome) -> anyhow::Result<()> {
     const WARM: usize = 20;
     /// What free memory may vary by, in KiB: less than 11 pages for each of the 180 containers.
     const SLACK_KIB: i64 = 4096;
+    /// Processes of the previous container whose last task may still be on its way off a CPU.
+    const LEAVING: i64 = 2;
     ensure!(matches!(outcome.finished, Finished::Exit(0)), "{:?}", outcome.finished);
     ensure!(
         outcome.rounds.len() == 200 && outcome.rounds.iter().all(|code| *code == 0),
@@ -64,6 +68,6 @@ fn nothing_grows(outcome: &Outcome) -> anyhow::Result<()> {
     let (early, late) = (rounds[WARM], rounds[199]);
     ensure!(early[0] - late[0] <= SLACK_KIB, "free memory went from {} to {} KiB", early[0], late[0]);
     ensure!(early[1] == late[1], "mounts went from {} to {}", early[1], late[1]);
-    ensure!(early[2] == late[2], "processes went from {} to {}", early[2], late[2]);
+    ensure!(late[2] <= early[2] + LEAVING, "process ids went from {} to {}", early[2], late[2]);
     Ok(())
 }

@@ -51,7 +51,7 @@ pub fn tests() -> Vec<Test> {
         ),
         busybox(
             "masked_and_read_only_paths",
-            "cat /proc/kcore 2>&1 | wc -c; (echo x > /proc/sys/kernel/hostname) 2> /dev/null || echo refused",
+            "cat /proc/interrupts 2>&1 | wc -c; (echo x > /proc/sys/kernel/hostname) 2> /dev/null || echo refused",
             usual,
             |outcome| outcome.expect_output("0\nrefused\n"),
         ),
