@@ -60,6 +60,6 @@ fn a_pipe_opened_by_its_descriptor_waits_for_nobody() -> Outcome {
     check_eq!(text, "text");
     let (reader, writer) = nix::unistd::pipe()?;
     drop(reader);
-    check_fails!(File::options().write(true).open(path(&writer))?.write(b"x"), EPIPE);
+    check_fails!(File::options().write(true).open(path(&writer))?.write_all(b"x"), EPIPE);
     Ok(())
 }
