@@ -75,6 +75,10 @@ impl Scheduler for Queues {
     fn queued(&self, cpu: CpuId) -> usize {
         self.queues.on(cpu).len()
     }
+
+    fn must_leave(&self, cpu: CpuId, current: &Task) -> bool {
+        !may_run(current, cpu) && ostd::cpu::count() > 1
+    }
 }
 
 /// Whether the task's affinity allows `cpu`.

@@ -40,6 +40,13 @@ pub trait Scheduler: Send + Sync {
 
     /// How many tasks wait in `cpu`'s queue.
     fn queued(&self, cpu: CpuId) -> usize;
+
+    /// Whether `current` may not go on on `cpu` even if nobody else wants it (sched_setaffinity(2)): then the CPU idles, and `current` is
+    /// enqueued for another one.
+    fn must_leave(&self, cpu: CpuId, current: &Task) -> bool {
+        let _ = (cpu, current);
+        false
+    }
 }
 
 static SCHEDULER: Once<&'static dyn Scheduler> = Once::new();

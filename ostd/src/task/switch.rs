@@ -55,8 +55,13 @@ pub(super) fn schedule(has_yielded: bool) {
     }
     match next {
         Some(task) => switch_to(&current, task),
-        None if can_go_on || is_idle => {}
+        None if is_idle => {}
+        None if can_go_on && !ask(|policy| policy.must_leave(cpu, &current)) => {}
         None => {
+            if can_go_on {
+                // The policy believes this CPU busy: the idle task asks it once more.
+                local::set_need_resched(true);
+            }
             let idle = local::idle() as *const Task;
             // SAFETY: each CPU's idle task lives for ever; its pointer came from `Arc::into_raw`.
             unsafe { Arc::increment_strong_count(idle) };
