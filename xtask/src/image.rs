@@ -30,7 +30,7 @@ pub fn main() -> anyhow::Result<ExitCode> {
 
 /// Builds the image.
 pub fn make() -> anyhow::Result<Artifacts> {
-    let mut step = Step::begin("building");
+    let mut step = Step::begin(if recipe::is_draft() { "building a draft" } else { "building" });
     let kernel_linked = compile(&KERNEL, &mut step)?;
     let stub = compile(&STUB, &mut step)?;
     let runtime = compile(&RUNTIME, &mut step)?;
@@ -57,7 +57,7 @@ pub fn make() -> anyhow::Result<Artifacts> {
     write(&image.command_line(), built.command_line.as_bytes())?;
     write(&image.uki(), &built.uki)?;
     write(&image.disk(), &built.disk)?;
-    step.rename("image");
+    step.rename(if recipe::is_draft() { "image (a draft)" } else { "image" });
     step.done();
     Ok(image)
 }
