@@ -4,6 +4,7 @@
 
 pub mod message;
 pub mod options;
+pub mod report;
 pub mod socket;
 pub mod unix;
 

@@ -45,6 +45,16 @@ pub struct Options {
     priority: AtomicU32,
     receive_low: AtomicU32,
     linger: SpinLock<linger>,
+    identity: SpinLock<Identity>,
+}
+
+/// How tables of sockets name one: by the inode of its open file, and by who made it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// 0 for a connection that nobody has accepted yet.
+    pub ino: u64,
+    /// User id.
+    pub uid: u32,
 }
 
 /// An option's value, as getsockopt(2) gives it.
@@ -70,7 +80,19 @@ impl Options {
             priority: AtomicU32::new(0),
             receive_low: AtomicU32::new(1),
             linger: SpinLock::new(linger { l_onoff: 0, l_linger: 0 }),
+            identity: SpinLock::new(Identity { ino: 0, uid: 0 }),
         }
+    }
+
+    /// How tables of sockets name it.
+    #[expect(dead_code, reason = "the tables of the families to come ask")]
+    pub fn identity(&self) -> Identity {
+        *self.identity.lock()
+    }
+
+    /// It has got an open file.
+    pub fn set_identity(&self, identity: Identity) {
+        *self.identity.lock() = identity;
     }
 
     /// Whether SO_PASSCRED is on.

@@ -1,7 +1,7 @@
 //! A socket of any family, and the open file over it.
 
 use super::message::{Incoming, Outgoing, ReceiveHow, Sink, Source};
-use super::options::{OptionValue, Options};
+use super::options::{Identity, OptionValue, Options};
 use crate::context::Context;
 use crate::error::{Errno, Error, Result};
 use crate::event::{IoEvents, Pollee};
@@ -31,6 +31,9 @@ pub enum Kind {
     Stream = 1,
     /// Messages, each for itself.
     Datagram = 2,
+    /// Messages with their headers.
+    #[expect(dead_code, reason = "of the families to come")]
+    Raw = 3,
     /// Messages in order.
     SeqPacket = 5,
 }
@@ -54,6 +57,11 @@ pub trait Socket: Any + Send + Sync + core::fmt::Debug {
 
     /// Its type.
     fn kind(&self) -> Kind;
+
+    /// Its protocol (SO_PROTOCOL).
+    fn protocol(&self) -> u32 {
+        0
+    }
 
     /// The options that every socket has.
     fn options(&self) -> &Options;
@@ -108,6 +116,12 @@ pub trait Socket: Any + Send + Sync + core::fmt::Debug {
         Err(Errno::EOPNOTSUPP.into())
     }
 
+    /// ioctl(2): commands of the family, but for FIONREAD and TIOCOUTQ.
+    fn ioctl(&self, command: u32, argument: usize, context: &mut Context<'_>) -> Result<isize> {
+        let _ = (command, argument, context);
+        Err(Errno::ENOTTY.into())
+    }
+
     /// Bytes to read (FIONREAD).
     fn unread_bytes(&self) -> usize;
 
@@ -134,7 +148,10 @@ pub fn open(socket: Arc<dyn Socket>, status: u32, credentials: &Credentials) -> 
         return Err(Errno::ENOMEM.into());
     }
     let owner = (credentials.fsuid(), credentials.fsgid());
-    let path = pseudo::new_path(FileType::Socket, 0o777, owner, |ino| alloc::format!("socket:[{ino}]"));
+    let path = pseudo::new_path(FileType::Socket, 0o777, owner, |ino| {
+        socket.options().set_identity(Identity { ino, uid: owner.0 });
+        alloc::format!("socket:[{ino}]")
+    });
     Ok(OpenFile::new(path, Arc::new(SocketFile(socket)), O_RDWR | status))
 }
 
@@ -154,7 +171,7 @@ pub fn option(socket: &dyn Socket, name: u32) -> Result<OptionValue> {
     Ok(OptionValue::Int(match name {
         SO_TYPE => socket.kind() as i32,
         SO_DOMAIN => i32::from(socket.family()),
-        SO_PROTOCOL => 0,
+        SO_PROTOCOL => socket.protocol().cast_signed(),
         SO_ERROR => socket.take_error().map_or(0, |errno| errno as i32),
         SO_ACCEPTCONN => i32::from(socket.is_listening()),
         _ => return socket.options().get(name),
@@ -185,13 +202,13 @@ impl FileOps for SocketFile {
         _file: &OpenFile,
         command: u32,
         argument: usize,
-        _context: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Result<isize> {
         let bytes = match command {
             FIONREAD if self.0.is_listening() => return Err(Errno::EINVAL.into()),
             FIONREAD => self.0.unread_bytes(),
             TIOCOUTQ => self.0.unsent_bytes(),
-            _ => return Err(Errno::ENOTTY.into()),
+            _ => return self.0.ioctl(command, argument, context),
         };
         UserPtr::<i32>::new(argument).write(&(bytes as i32)).map(|()| 0)
     }

@@ -139,14 +139,14 @@ impl Socket for UnixSocket {
         match self.endpoint.kind {
             Kind::Stream => self.send_bytes(source, message),
             Kind::SeqPacket => self.send_in_sequence(source, message),
-            Kind::Datagram => self.send_datagram(source, message),
+            Kind::Datagram | Kind::Raw => self.send_datagram(source, message),
         }
     }
 
     fn receive(&self, sink: &mut dyn Sink, how: ReceiveHow) -> Result<Incoming> {
         match self.endpoint.kind {
             Kind::Stream => self.receive_bytes(sink, how),
-            Kind::SeqPacket | Kind::Datagram => self.receive_packet(sink, how),
+            Kind::SeqPacket | Kind::Datagram | Kind::Raw => self.receive_packet(sink, how),
         }
     }
 
