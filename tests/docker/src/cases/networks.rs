@@ -1,0 +1,145 @@
+//! docker network, --network, -p.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+
+use super::{Entry, IMAGE, with_image};
+use crate::Docker;
+
+pub(super) const CASES: &[Entry] = &[
+    ("networks/defaults_are_listed", defaults),
+    ("networks/containers_have_an_address", address),
+    ("networks/none_has_loopback_only", none),
+    ("networks/host_sees_the_machine_s", host),
+    ("networks/containers_of_one_network_reach_each_other", reach),
+    ("networks/bridges_are_isolated", isolated),
+    ("networks/create_inspect_rm", create),
+    ("networks/connect_and_disconnect", connect),
+    ("networks/published_ports_answer", published),
+];
+
+/// The address of a container on its only network.
+fn address_of(docker: &Docker, name: &str) -> anyhow::Result<String> {
+    let format = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
+    docker.ok(&["inspect", "--format", format, name])
+}
+
+fn defaults(docker: &Docker) -> anyhow::Result<()> {
+    let list = docker.ok(&["network", "ls", "--format", "{{.Name}} {{.Driver}} {{.Scope}}"])?;
+    for line in ["bridge bridge local", "host host local", "none null local"] {
+        ensure!(list.lines().any(|listed| listed == line), "{list:?}");
+    }
+    docker.refused(&["network", "rm", "bridge"], 1, "pre-defined")
+}
+
+fn address(docker: &Docker) -> anyhow::Result<()> {
+    with_image(docker)?;
+    let said = docker.ok(&[
+        "run",
+        "--rm",
+        IMAGE,
+        "sh",
+        "-c",
+        "ip -4 addr show eth0; ip route; cat /etc/resolv.conf",
+    ])?;
+    ensure!(said.contains("inet 172.17.0.") && said.contains("default via 172.17.0.1"), "{said:?}");
+    ensure!(said.contains("nameserver"), "{said:?}");
+    Ok(())
+}
+
+fn none(docker: &Docker) -> anyhow::Result<()> {
+    with_image(docker)?;
+    let said = docker.ok(&["run", "--rm", "--network", "none", IMAGE, "ls", "/sys/class/net"])?;
+    ensure!(said == "lo", "{said:?}");
+    Ok(())
+}
+
+fn host(docker: &Docker) -> anyhow::Result<()> {
+    with_image(docker)?;
+    let said = docker.ok(&["run", "--rm", "--network", "host", IMAGE, "cat", "/proc/net/dev"])?;
+    ensure!(said.contains("docker0"), "{said:?}");
+    Ok(())
+}
+
+/// Starts a server that answers with its name on port 80.
+fn serve(docker: &Docker, options: &[&str], name: &str) -> anyhow::Result<()> {
+    with_image(docker)?;
+    let script = format!("mkdir /www; echo i am {name} > /www/index.html; exec httpd -f -v -p 80 -h /www");
+    docker.ok(&[&["run", "-d", "--name", name], options, &[IMAGE, "sh", "-c", &script]].concat())?;
+    docker.until("the server", || {
+        Ok(docker.run(&["exec", name, "nc", "-z", "127.0.0.1", "80"])?.code == Some(0))
+    })
+}
+
+fn reach(docker: &Docker) -> anyhow::Result<()> {
+    serve(docker, &[], "reached")?;
+    let url = format!("http://{}/", address_of(docker, "reached")?);
+    let said = docker.ok(&["run", "--rm", IMAGE, "wget", "-q", "-O", "-", "-T", "10", &url])?;
+    ensure!(said == "i am reached", "{said:?}");
+    let target = address_of(docker, "reached")?;
+    docker.ok(&["run", "--rm", IMAGE, "ping", "-c", "1", "-W", "10", &target])?;
+    docker.ok(&["rm", "-f", "reached"])?;
+    Ok(())
+}
+
+fn isolated(docker: &Docker) -> anyhow::Result<()> {
+    docker.ok(&["network", "create", "island"])?;
+    serve(docker, &["--network", "island"], "islander")?;
+    let url = format!("http://{}/", address_of(docker, "islander")?);
+    let fetch = |network: &str| {
+        docker.run(&["run", "--rm", "--network", network, IMAGE, "wget", "-q", "-O", "-", "-T", "3", &url])
+    };
+    ensure!(fetch("island")?.stdout.trim() == "i am islander", "not reached from its own network");
+    ensure!(fetch("bridge")?.code != Some(0), "reached from another network");
+    docker.ok(&["rm", "-f", "islander"])?;
+    docker.ok(&["network", "rm", "island"])?;
+    Ok(())
+}
+
+fn create(docker: &Docker) -> anyhow::Result<()> {
+    with_image(docker)?;
+    docker.ok(&["network", "create", "--subnet", "10.77.0.0/24", "--label", "a=b", "made"])?;
+    let network = docker.inspect("made")?;
+    ensure!(network["IPAM"]["Config"][0]["Subnet"] == "10.77.0.0/24", "{network}");
+    let said =
+        docker.ok(&["run", "--rm", "--network", "made", "--ip", "10.77.0.77", IMAGE, "hostname", "-i"])?;
+    ensure!(said == "10.77.0.77", "{said:?}");
+    docker.refused(&["network", "create", "made"], 1, "already exists")?;
+    docker.ok(&["run", "-d", "--name", "member", "--network", "made", IMAGE, "sleep", "1000"])?;
+    docker.refused(&["network", "rm", "made"], 1, "active endpoints")?;
+    docker.ok(&["rm", "-f", "member"])?;
+    docker.ok(&["network", "rm", "made"])?;
+    docker.refused(&["network", "inspect", "made"], 1, "not found")
+}
+
+fn connect(docker: &Docker) -> anyhow::Result<()> {
+    with_image(docker)?;
+    docker.ok(&["network", "create", "second"])?;
+    docker.ok(&["run", "-d", "--name", "twice", IMAGE, "sleep", "1000"])?;
+    docker.ok(&["network", "connect", "second", "twice"])?;
+    ensure!(docker.ok(&["exec", "twice", "ls", "/sys/class/net"])? == "eth0\neth1\nlo", "no second link");
+    docker.ok(&["network", "disconnect", "second", "twice"])?;
+    ensure!(docker.ok(&["exec", "twice", "ls", "/sys/class/net"])? == "eth0\nlo", "the second link stayed");
+    docker.ok(&["rm", "-f", "twice"])?;
+    docker.ok(&["network", "rm", "second"])?;
+    Ok(())
+}
+
+fn published(docker: &Docker) -> anyhow::Result<()> {
+    let (port, address) = docker.published().first().context("no port is forwarded to this machine")?;
+    serve(docker, &["-p", &format!("{port}:80")], "published")?;
+    let shown = docker.ok(&["port", "published", "80"])?;
+    ensure!(shown.contains(&format!("0.0.0.0:{port}")), "{shown:?}");
+    let mut stream =
+        TcpStream::connect(address.as_str()).with_context(|| format!("cannot reach {address}"))?;
+    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+    stream.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    ensure!(answer.ends_with("i am published\n"), "{answer:?}");
+    docker.ok(&["rm", "-f", "published"])?;
+    Ok(())
+}

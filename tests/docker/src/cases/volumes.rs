@@ -1,0 +1,63 @@
+//! docker volume, -v and --mount.
+
+use anyhow::ensure;
+
+use super::{Entry, IMAGE, with_image};
+use crate::Docker;
+
+pub(super) const CASES: &[Entry] = &[
+    ("volumes/keep_what_containers_write", keep),
+    ("volumes/are_filled_from_the_image", copy_up),
+    ("volumes/anonymous_ones_go_with_rm", anonymous),
+    ("volumes/read_only", read_only),
+    ("volumes/list_inspect_prune", list),
+];
+
+fn keep(docker: &Docker) -> anyhow::Result<()> {
+    with_image(docker)?;
+    docker.ok(&["volume", "create", "kept"])?;
+    docker.ok(&["run", "--rm", "-v", "kept:/data", IMAGE, "sh", "-c", "echo value > /data/file"])?;
+    let said =
+        docker.ok(&["run", "--rm", "--mount", "source=kept,target=/other", IMAGE, "cat", "/other/file"])?;
+    ensure!(said == "value", "{said:?}");
+    docker.ok(&["create", "--name", "user", "-v", "kept:/data", IMAGE])?;
+    docker.refused(&["volume", "rm", "kept"], 1, "volume is in use")?;
+    docker.ok(&["rm", "user"])?;
+    docker.ok(&["volume", "rm", "kept"])?;
+    docker.refused(&["volume", "inspect", "kept"], 1, "no such volume")
+}
+
+fn copy_up(docker: &Docker) -> anyhow::Result<()> {
+    with_image(docker)?;
+    let said = docker.ok(&["run", "--rm", "-v", "filled:/etc", IMAGE, "cat", "/etc/group"])?;
+    ensure!(said.contains("workers:x:1001"), "{said:?}");
+    docker.ok(&["volume", "rm", "filled"])?;
+    Ok(())
+}
+
+fn anonymous(docker: &Docker) -> anyhow::Result<()> {
+    with_image(docker)?;
+    docker.ok(&["run", "--name", "anonymous", "-v", "/data", IMAGE, "true"])?;
+    ensure!(docker.ok(&["volume", "ls", "-q"])?.lines().count() == 1, "no volume");
+    docker.ok(&["rm", "-v", "anonymous"])?;
+    ensure!(docker.ok(&["volume", "ls", "-q"])?.is_empty(), "it stayed");
+    Ok(())
+}
+
+fn read_only(docker: &Docker) -> anyhow::Result<()> {
+    with_image(docker)?;
+    let output = docker.run(&["run", "--rm", "-v", "ro:/data:ro", IMAGE, "touch", "/data/x"])?;
+    ensure!(output.code == Some(1) && output.stderr.contains("Read-only file system"), "{output:?}");
+    docker.ok(&["volume", "rm", "ro"])?;
+    Ok(())
+}
+
+fn list(docker: &Docker) -> anyhow::Result<()> {
+    docker.ok(&["volume", "create", "--label", "a=b", "listed"])?;
+    ensure!(docker.ok(&["volume", "ls", "-q", "--filter", "label=a=b"])? == "listed", "not found by label");
+    let volume = docker.inspect("listed")?;
+    ensure!(volume["Driver"] == "local" && volume["Scope"] == "local", "{volume}");
+    docker.ok(&["volume", "prune", "-a", "-f"])?;
+    ensure!(docker.ok(&["volume", "ls", "-q"])?.is_empty(), "it stayed");
+    Ok(())
+}
