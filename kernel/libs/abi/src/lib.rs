@@ -9,6 +9,7 @@ pub mod fs;
 pub mod futex;
 pub mod mman;
 pub mod net;
+pub mod netlink;
 pub mod process;
 pub mod sched;
 pub mod signal;
