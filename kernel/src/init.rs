@@ -15,6 +15,9 @@ pub fn start() {
     };
     crate::fs::pipe::register();
     crate::device::tty::register();
+    if let Err(error) = crate::net::init() {
+        panic!("no network: {error:?}");
+    }
     crate::device::virtio::probe();
     if let Err(error) = crate::process::first::start(&root) {
         panic!("the first process cannot be made: {error:?}");

@@ -1,12 +1,28 @@
-//! Sockets (socket(7)): what all families share ([`socket`]), and the families.
+//! The network: namespaces ([`ns`]), links ([`link`]), IPv4 ([`ip`]); sockets (socket(7)): what all families share ([`socket`]), and the
+//! families.
 //!
-//! A family is a folder with types that are [`Socket`]s, and an arm in [`create`].
+//! A family is a folder with types that are [`Socket`]s, and an arm in [`create`]. Start reading at [`ns`].
 
+#[expect(dead_code, reason = "sockets and rtnetlink come on top")]
+pub mod event;
+#[expect(dead_code, unused_imports, reason = "sockets and rtnetlink come on top")]
+pub mod ip;
+#[expect(dead_code, reason = "sockets and rtnetlink come on top")]
+pub mod link;
 pub mod message;
+#[expect(dead_code, reason = "sockets and rtnetlink come on top")]
+pub mod ns;
 pub mod options;
+#[expect(dead_code, reason = "sockets and rtnetlink come on top")]
+pub mod packet;
 pub mod report;
+#[expect(dead_code, reason = "sockets and rtnetlink come on top")]
+pub mod settings;
 pub mod socket;
 pub mod unix;
+
+mod backlog;
+mod teardown;
 
 pub use message::{Incoming, Outgoing, Source};
 pub use options::Options;
@@ -15,6 +31,14 @@ pub use socket::{Kind, Shutdown, Socket};
 use crate::error::{Errno, Result};
 use alloc::sync::Arc;
 use coffer_abi_types::net::AF_UNIX;
+
+/// Starts the network. Part of boot.
+///
+/// # Errors
+/// ENOMEM.
+pub fn init() -> Result<()> {
+    backlog::start()
+}
 
 /// A new socket of a family (AF_*).
 ///

@@ -38,7 +38,7 @@ use core::any::Any;
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
 use core::ops::Deref;
-use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 /// Length of the scheduling tick in nanoseconds.
 pub const TICK_NS: u64 = 4_000_000;
@@ -76,6 +76,7 @@ pub struct Task {
     run_ns: AtomicU64,
     user_ticks: AtomicU64,
     kernel_ticks: AtomicU64,
+    word: AtomicUsize,
     context: Context,
 }
 
@@ -127,6 +128,7 @@ impl Task {
             run_ns: AtomicU64::new(0),
             user_ticks: AtomicU64::new(0),
             kernel_ticks: AtomicU64::new(0),
+            word: AtomicUsize::new(0),
             context: Context {
                 #[cfg(target_os = "none")]
                 stack_pointer: UnsafeCell::new(switch::prepare_stack(&stack)),
@@ -168,6 +170,11 @@ impl Task {
     /// What the scheduler attached.
     pub fn policy(&self) -> &Arc<dyn Any + Send + Sync> {
         &self.policy
+    }
+
+    /// A word for the kernel to note in what the task is in the middle of; zero at first.
+    pub fn word(&self) -> &AtomicUsize {
+        &self.word
     }
 
     /// The CPU that it runs on or last ran on.

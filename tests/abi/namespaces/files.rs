@@ -21,7 +21,7 @@ fn number(kind: &str) -> std::io::Result<String> {
 }
 
 fn each_namespace_has_a_file() -> Outcome {
-    for kind in ["mnt", "pid", "uts", "ipc"] {
+    for kind in ["mnt", "pid", "uts", "ipc", "net"] {
         let text = number(kind)?;
         check!(text.starts_with(&format!("{kind}:[")) && text.ends_with(']'), "{text}");
         let mine = text.clone();
@@ -38,6 +38,7 @@ fn a_new_namespace_has_a_new_number() -> Outcome {
         ("mnt", CloneFlags::CLONE_NEWNS),
         ("uts", CloneFlags::CLONE_NEWUTS),
         ("ipc", CloneFlags::CLONE_NEWIPC),
+        ("net", CloneFlags::CLONE_NEWNET),
     ] {
         let before = number(kind)?;
         unshare(flag)?;

@@ -6,6 +6,7 @@ use crate::fs::open_file::{FileOps, OpenFile};
 use crate::fs::vfs::inode::{FileType, Inode, Metadata, Timestamp};
 use crate::fs::vfs::mount_ns::MountNs;
 use crate::fs::vfs::place::Path;
+use crate::net::ns::NetNs;
 use crate::process::namespace::ipc::IpcNamespace;
 use crate::process::namespace::pid::PidNamespace;
 use crate::process::namespace::uts::UtsNamespace;
@@ -25,13 +26,14 @@ pub enum Namespace {
     Ipc(Arc<IpcNamespace>),
     /// Process ids.
     Pid(Arc<PidNamespace>),
-    /// One of the kinds of which there is a single one: `user`, `net`, `cgroup`, `time`.
+    /// The network.
+    Net(Arc<NetNs>),
+    /// One of the kinds of which there is a single one: `user`, `cgroup`, `time`.
     Only(&'static str),
 }
 
 /// Numbers of the namespaces that there is one of, as Linux numbers its initial ones.
-const ONLY: [(&str, u64); 4] =
-    [("user", 0xefff_fffd), ("net", 0xefff_fff9), ("cgroup", 0xefff_fffb), ("time", 0xefff_fffa)];
+const ONLY: [(&str, u64); 3] = [("user", 0xefff_fffd), ("cgroup", 0xefff_fffb), ("time", 0xefff_fffa)];
 /// Mount namespaces count from 1; their inode numbers from here.
 const MOUNT_BASE: u64 = 0xf100_0000;
 
@@ -43,6 +45,7 @@ impl Namespace {
             Self::Uts(_) => "uts",
             Self::Ipc(_) => "ipc",
             Self::Pid(_) => "pid",
+            Self::Net(_) => "net",
             Self::Only(kind) => kind,
         }
     }
@@ -54,6 +57,7 @@ impl Namespace {
             Self::Uts(namespace) => namespace.id().0,
             Self::Ipc(namespace) => namespace.id().0,
             Self::Pid(namespace) => namespace.id().0,
+            Self::Net(namespace) => namespace.id().0,
             Self::Only(kind) => ONLY.iter().find(|(name, _)| name == kind).map_or(0, |(_, ino)| *ino),
         }
     }

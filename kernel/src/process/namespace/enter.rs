@@ -62,6 +62,7 @@ pub fn enter(process: &Arc<Process>, targets: &[Namespace]) -> Result<()> {
         match target {
             Namespace::Uts(uts) => new.uts = uts.clone(),
             Namespace::Ipc(ipc) => new.ipc = ipc.clone(),
+            Namespace::Net(net) => new.net = net.clone(),
             Namespace::Pid(pid) => {
                 // Only downwards: ids must not leave their namespace (setns(2)).
                 if !process.pid_namespace().contains(pid) {

@@ -1,4 +1,4 @@
-//! Namespaces (namespaces(7)): mount, pid, uts and ipc. User, network, cgroup and time namespaces come with the issue on isolation: asking
+//! Namespaces (namespaces(7)): mount, pid, uts, ipc and network. User, cgroup and time namespaces come with the issue on isolation: asking
 //! for one is EINVAL, as on a Linux that was built without it.
 
 pub mod enter;
@@ -9,6 +9,7 @@ pub mod uts;
 use crate::error::{Errno, Error, Result};
 use crate::fs::vfs::mount_ns::MountNs;
 use crate::fs::vfs::place::FsPlace;
+use crate::net::ns::NetNs;
 use alloc::sync::Arc;
 use coffer_abi_types::process::{
     CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER,
@@ -40,14 +41,16 @@ pub struct Namespaces {
     pub uts: Arc<UtsNamespace>,
     /// IPC objects.
     pub ipc: Arc<IpcNamespace>,
+    /// Links, addresses, routes, sockets.
+    pub net: Arc<NetNs>,
     /// Where its children get their ids; its own are [`super::Process::pid_namespace`].
     pub pid_for_children: Arc<PidNamespace>,
 }
 
 /// The namespaces that there are.
-pub const CLONE_NAMESPACES: u64 = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID;
+pub const CLONE_NAMESPACES: u64 = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET;
 /// Those that there are not.
-const ABSENT: u64 = CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWCGROUP | CLONE_NEWTIME;
+const ABSENT: u64 = CLONE_NEWUSER | CLONE_NEWCGROUP | CLONE_NEWTIME;
 
 impl Namespaces {
     /// The initial ones around a first mount namespace.
@@ -56,6 +59,7 @@ impl Namespaces {
             mount,
             uts: UtsNamespace::initial().clone(),
             ipc: IpcNamespace::initial().clone(),
+            net: NetNs::initial().clone(),
             pid_for_children: PidNamespace::initial().clone(),
         }
     }
@@ -75,6 +79,9 @@ impl Namespaces {
         }
         if flags & CLONE_NEWIPC != 0 {
             new.ipc = IpcNamespace::new();
+        }
+        if flags & CLONE_NEWNET != 0 {
+            new.net = NetNs::new()?;
         }
         if flags & CLONE_NEWNS != 0 {
             new.mount = self.mount.duplicate(place)?;

@@ -41,6 +41,7 @@ pub fn sys_setns(fd: Fd, kind: u32, context: &mut Context<'_>) -> Result<usize> 
         Namespace::Uts(of_target.uts.clone()),
         Namespace::Ipc(of_target.ipc.clone()),
         Namespace::Pid(target.pid_namespace().clone()),
+        Namespace::Net(of_target.net.clone()),
     ];
     let wanted: Vec<Namespace> = all.into_iter().filter(|namespace| kind_of(namespace) & kind != 0).collect();
     enter::enter(context.process, &wanted)?;
@@ -54,8 +55,8 @@ fn kind_of(namespace: &Namespace) -> u64 {
         Namespace::Uts(_) => CLONE_NEWUTS,
         Namespace::Ipc(_) => CLONE_NEWIPC,
         Namespace::Pid(_) => CLONE_NEWPID,
+        Namespace::Net(_) => CLONE_NEWNET,
         Namespace::Only("user") => CLONE_NEWUSER,
-        Namespace::Only("net") => CLONE_NEWNET,
         Namespace::Only("time") => CLONE_NEWTIME,
         Namespace::Only(_) => CLONE_NEWCGROUP,
     }
