@@ -32,6 +32,7 @@ pub const TEST: &[Requirement] = &[
     requirement("objdump", "binutils"),
     requirement("qemu-img", "qemu-utils"),
     requirement("sgdisk", "gdisk"),
+    requirement("xorriso", "xorriso"),
     requirement("zstd", "zstd"),
     requirement("/bin/busybox", "busybox-static"),
     requirement("/boot/vmlinuz-*-cloud-amd64", "linux-image-cloud-amd64"),
