@@ -53,6 +53,12 @@ impl Error {
         }
     }
 
+    /// Whether it is the configuration that makes no sense, rather than the machine that fails.
+    #[must_use]
+    pub fn is_request(&self) -> bool {
+        !matches!(self, Self::System { .. } | Self::Vanished | Self::Database { .. } | Self::Incomplete(_))
+    }
+
     /// Turns a failed call into an error; `what` completes "cannot …".
     pub(crate) fn system(what: impl Into<String>) -> impl FnOnce(Errno) -> Self {
         let what = what.into();

@@ -1,0 +1,434 @@
+//! Containers.
+
+use bytes::Bytes;
+use tokio::io::AsyncRead;
+use tokio::net::UnixStream;
+
+use crate::models::{
+    ContainerCreateBody, ContainerCreateResponse, ContainerInspectResponse, ContainerPruneResponse,
+    ContainerSummary, ContainerTopResponse, ContainerUpdateBody, ContainerUpdateResponse,
+    ContainerWaitResponse, FilesystemChange,
+};
+use crate::{Engine, Error, Filters};
+
+/// Whether a verb had anything to do; if not, the answer is 304.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    Done,
+    AlreadySo,
+}
+
+/// The size of a terminal, in characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TerminalSize {
+    pub rows: u16,
+    pub columns: u16,
+}
+
+/// A connection with the streams of a process.
+///
+/// What is read from `stream` goes to the client as it is: docker's frames, or the bytes of a terminal. What the client sends goes in as it
+/// is; shutting the write side down is the end of its input. The stream ends after the last byte of output.
+#[derive(Debug)]
+pub struct Attachment {
+    /// Whether the stream is that of a terminal (`application/vnd.docker.raw-stream`).
+    pub is_terminal: bool,
+    /// What comes first (`logs=1`), already in frames.
+    pub logs: Option<Logs>,
+    pub stream: UnixStream,
+}
+
+/// What to attach to, and how.
+#[derive(Clone, Debug, Default)]
+pub struct AttachOptions {
+    pub stdin: bool,
+    pub stdout: bool,
+    pub stderr: bool,
+    /// Whether to go on with what comes; false gives only the logs.
+    pub stream: bool,
+    /// Whether what was is told first.
+    pub logs: bool,
+    pub detach_keys: Option<String>,
+}
+
+/// Which logs.
+#[derive(Clone, Debug, Default)]
+pub struct LogsOptions {
+    pub stdout: bool,
+    pub stderr: bool,
+    pub follow: bool,
+    pub timestamps: bool,
+    /// Seconds since the epoch with a fraction, or RFC 3339.
+    pub since: Option<String>,
+    pub until: Option<String>,
+    /// A number of lines; everything else is all of them.
+    pub tail: Option<String>,
+}
+
+/// Lines of logs, in docker's frames unless the container has a terminal.
+#[derive(Debug)]
+pub struct Logs {
+    pub is_terminal: bool,
+    pub(crate) frames: tokio::sync::mpsc::Receiver<Bytes>,
+}
+
+impl Logs {
+    /// The next piece. None at the end.
+    pub async fn next(&mut self) -> Option<Bytes> {
+        self.frames.recv().await
+    }
+}
+
+/// Which containers to list.
+#[derive(Clone, Debug, Default)]
+pub struct ListOptions {
+    /// Also those that do not run.
+    pub all: bool,
+    /// Only the newest so many, whether they run or not.
+    pub limit: Option<usize>,
+    pub size: bool,
+    pub filters: Filters,
+}
+
+/// How to remove.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RemoveOptions {
+    /// Kill it first.
+    pub force: bool,
+    /// Remove its anonymous volumes with it.
+    pub volumes: bool,
+    /// Remove a link, which Coffer does not have.
+    pub link: bool,
+}
+
+/// What to wait for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Condition {
+    #[default]
+    NotRunning,
+    NextExit,
+    Removed,
+}
+
+/// A file or folder in a container, as `docker cp` wants it (the JSON of `X-Docker-Container-Path-Stat`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct PathStat {
+    pub name: String,
+    pub size: i64,
+    /// The bits of Go's `os.FileMode`.
+    pub mode: u32,
+    /// RFC 3339.
+    pub mtime: String,
+    #[serde(rename = "linkTarget")]
+    pub link_target: String,
+}
+
+/// How to unpack.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PutOptions {
+    /// Refuse to replace a folder by something else, or something else by a folder.
+    pub no_overwrite_dir_non_dir: bool,
+    /// Keep owners (`docker cp -a`).
+    pub copy_uid_gid: bool,
+}
+
+/// A wait that has begun. It notices everything that happens from now on.
+#[derive(Debug)]
+pub struct Wait {
+    receiver: tokio::sync::oneshot::Receiver<ContainerWaitResponse>,
+}
+
+impl Wait {
+    /// Waits.
+    pub async fn done(self) -> ContainerWaitResponse {
+        self.receiver.await.unwrap_or_default()
+    }
+}
+
+fn missing<T>(reference: &str) -> Result<T, Error> {
+    Err(Error::NoSuchContainer(reference.to_owned()))
+}
+
+impl Engine {
+    /// Makes a container.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchImage`], [`Error::NameInUse`], [`Error::Invalid`], [`Error::Unsupported`].
+    pub async fn container_create(
+        &self,
+        name: Option<&str>,
+        body: ContainerCreateBody,
+    ) -> Result<ContainerCreateResponse, Error> {
+        let _ = name;
+        Err(Error::NoSuchImage(body.image.unwrap_or_default()))
+    }
+
+    /// Starts it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Start`] with docker's words, [`Error::Paused`].
+    pub async fn container_start(&self, reference: &str) -> Result<Change, Error> {
+        missing(reference)
+    }
+
+    /// Stops it: its stop signal, or `signal`; after `timeout` seconds (-1: never) SIGKILL.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] for signals.
+    pub async fn container_stop(
+        &self,
+        reference: &str,
+        signal: Option<&str>,
+        timeout: Option<i64>,
+    ) -> Result<Change, Error> {
+        let _ = (signal, timeout);
+        missing(reference)
+    }
+
+    /// Stops and starts it.
+    ///
+    /// # Errors
+    ///
+    /// Those of both.
+    pub async fn container_restart(
+        &self,
+        reference: &str,
+        signal: Option<&str>,
+        timeout: Option<i64>,
+    ) -> Result<(), Error> {
+        let _ = (signal, timeout);
+        missing(reference)
+    }
+
+    /// Sends a signal, SIGKILL by default.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::KillNotRunning`], [`Error::Invalid`].
+    pub async fn container_kill(&self, reference: &str, signal: Option<&str>) -> Result<(), Error> {
+        let _ = signal;
+        missing(reference)
+    }
+
+    /// Freezes its processes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotRunning`], [`Error::AlreadyPaused`], [`Error::Unsupported`] without cgroups.
+    pub async fn container_pause(&self, reference: &str) -> Result<(), Error> {
+        missing(reference)
+    }
+
+    /// Thaws them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotPaused`].
+    pub async fn container_unpause(&self, reference: &str) -> Result<(), Error> {
+        missing(reference)
+    }
+
+    /// Gives it another name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NameInUse`], [`Error::Invalid`].
+    pub async fn container_rename(&self, reference: &str, name: &str) -> Result<(), Error> {
+        let _ = name;
+        missing(reference)
+    }
+
+    /// Removes it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RemoveRunning`], [`Error::RemovalInProgress`].
+    pub async fn container_remove(&self, reference: &str, options: RemoveOptions) -> Result<(), Error> {
+        let _ = options;
+        missing(reference)
+    }
+
+    /// Begins to wait. Returns at once; the [`Wait`] ends with the exit code.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchContainer`].
+    pub async fn container_wait(&self, reference: &str, condition: Condition) -> Result<Wait, Error> {
+        let _ = condition;
+        missing(reference)
+    }
+
+    /// Tells everything about it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchContainer`].
+    pub async fn container_inspect(
+        &self,
+        reference: &str,
+        size: bool,
+    ) -> Result<ContainerInspectResponse, Error> {
+        let _ = size;
+        missing(reference)
+    }
+
+    /// Lists containers, newest first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] for filters.
+    pub async fn container_list(&self, options: ListOptions) -> Result<Vec<ContainerSummary>, Error> {
+        let _ = options;
+        Ok(Vec::new())
+    }
+
+    /// Gives its logs.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] for times and with neither stream, [`Error::Unsupported`] for a container without logs.
+    pub async fn container_logs(&self, reference: &str, options: LogsOptions) -> Result<Logs, Error> {
+        let _ = options;
+        missing(reference)
+    }
+
+    /// Connects with its streams, whether it runs yet or not.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Paused`], [`Error::Restarting`].
+    pub async fn container_attach(
+        &self,
+        reference: &str,
+        options: AttachOptions,
+    ) -> Result<Attachment, Error> {
+        let _ = options;
+        missing(reference)
+    }
+
+    /// Sets the size of its terminal. Before the terminal is there the size is kept for it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchContainer`].
+    pub async fn container_resize(&self, reference: &str, size: TerminalSize) -> Result<(), Error> {
+        let _ = size;
+        missing(reference)
+    }
+
+    /// Lists its processes as `ps` does with these arguments.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotRunning`], [`Error::Unsupported`] for arguments.
+    pub async fn container_top(
+        &self,
+        reference: &str,
+        ps_args: Option<&str>,
+    ) -> Result<ContainerTopResponse, Error> {
+        let _ = ps_args;
+        missing(reference)
+    }
+
+    /// What it changed of its image's files.
+    ///
+    /// # Errors
+    ///
+    /// When the files cannot be read.
+    pub async fn container_changes(&self, reference: &str) -> Result<Vec<FilesystemChange>, Error> {
+        missing(reference)
+    }
+
+    /// Changes its restart policy; limits are not supported.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unsupported`].
+    pub async fn container_update(
+        &self,
+        reference: &str,
+        body: ContainerUpdateBody,
+    ) -> Result<ContainerUpdateResponse, Error> {
+        let _ = body;
+        missing(reference)
+    }
+
+    /// Removes those that do not run.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] for filters.
+    pub async fn container_prune(&self, filters: &Filters) -> Result<ContainerPruneResponse, Error> {
+        let _ = filters;
+        Ok(ContainerPruneResponse::default())
+    }
+
+    /// Looks at a path in it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchPath`].
+    pub async fn archive_stat(&self, reference: &str, path: &str) -> Result<PathStat, Error> {
+        let _ = path;
+        missing(reference)
+    }
+
+    /// Gives a path as a tar.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchPath`].
+    pub async fn archive_get(
+        &self,
+        reference: &str,
+        path: &str,
+    ) -> Result<(PathStat, Box<dyn AsyncRead + Send + Unpin>), Error> {
+        let _ = path;
+        missing(reference)
+    }
+
+    /// Unpacks a tar in a folder in it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchPath`], [`Error::Invalid`] for broken archives.
+    pub async fn archive_put(
+        &self,
+        reference: &str,
+        path: &str,
+        options: PutOptions,
+        tar: impl AsyncRead + Send + Unpin,
+    ) -> Result<(), Error> {
+        let _ = (path, options, tar);
+        missing(reference)
+    }
+
+    /// Its whole file system as a tar.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read.
+    pub async fn container_export(
+        &self,
+        reference: &str,
+    ) -> Result<Box<dyn AsyncRead + Send + Unpin>, Error> {
+        missing(reference)
+    }
+
+    /// Whether it runs. For the image store, which asks before it removes.
+    #[must_use]
+    pub fn is_running(&self, container: &str) -> bool {
+        let _ = container;
+        false
+    }
+
+    /// How many containers are of this image (`sha256:…`).
+    #[must_use]
+    pub fn containers_of_image(&self, image: &str) -> usize {
+        let _ = image;
+        0
+    }
+}
