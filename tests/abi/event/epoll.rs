@@ -17,6 +17,7 @@ cases!("event":
     epoll_modify_changes_what_is_reported,
     epoll_times_out,
     epoll_wakes_a_sleeper,
+    epoll_watches_again_what_was_taken_out_while_ready,
     epoll_forgets_a_closed_file,
     epoll_keeps_a_duplicate,
     epoll_reports_hangup_unasked,
@@ -106,6 +107,28 @@ fn epoll_wakes_a_sleeper() -> Outcome {
     child.until_asleep()?;
     write(&writer, b"x")?;
     check_eq!(child.exit_code()?, 0);
+    Ok(())
+}
+
+/// As event loops do that ask for one direction at a time (Redis's client, libevent).
+fn epoll_watches_again_what_was_taken_out_while_ready() -> Outcome {
+    let (epoll, (reader, writer)) = (set()?, pipe()?);
+    write(&writer, b"x")?;
+    for round in 0..100 {
+        epoll.add(&reader, EpollEvent::new(EpollFlags::EPOLLIN, round))?;
+        // Not collected every time: what is taken out must not pile up either.
+        if round % 3 == 0 {
+            check_eq!(ready(&epoll)?, [(round, EpollFlags::EPOLLIN)]);
+        }
+        epoll.delete(&reader)?;
+    }
+    check_eq!(ready(&epoll)?, []);
+    let (other, _other_writer) = pipe()?;
+    epoll.add(&reader, EpollEvent::new(EpollFlags::EPOLLIN, 1))?;
+    epoll.add(&other, EpollEvent::new(EpollFlags::EPOLLIN, 2))?;
+    for _ in 0..3 {
+        check_eq!(ready(&epoll)?, [(1, EpollFlags::EPOLLIN)]);
+    }
     Ok(())
 }
 

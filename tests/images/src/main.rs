@@ -14,7 +14,9 @@ fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let Some(name) = arguments.next() else {
         eprintln!(
-            "usage: coffer-images NAME [FOLDER]; NAME: busybox, layered, debian-slim, python3, or a broken one's name"
+            "usage: coffer-images NAME [FOLDER]; NAME: busybox, layered, {}, all of those with packages (all), \
+             or a broken one's name",
+            debian::ALL.map(|recipe| recipe.name).join(", ")
         );
         return ExitCode::from(2);
     };
@@ -32,14 +34,14 @@ fn main() -> ExitCode {
 
 fn make(name: &str, folder: Option<PathBuf>) -> anyhow::Result<PathBuf> {
     let cache = Path::new(CACHE);
-    let recipe = match name {
-        "debian" | "debian-slim" => Some(debian::DEBIAN),
-        "python3" => Some(debian::PYTHON),
-        _ => None,
+    let recipes = match name {
+        "all" => debian::ALL.to_vec(),
+        _ => debian::ALL.into_iter().filter(|recipe| recipe.name == name).collect(),
     };
-    if let Some(recipe) = recipe {
-        eprintln!("assembling {name}: about a minute if it is not there yet");
-        return Ok(recipe.assemble(folder.as_deref().unwrap_or(cache))?);
+    if let [first, ..] = recipes.as_slice() {
+        let cache = folder.as_deref().unwrap_or(cache);
+        debian::assemble_all(&recipes, cache)?;
+        return Ok(if name == "all" { cache.to_owned() } else { first.folder(cache) });
     }
     let files = match name {
         "busybox" => small::busybox()?.layout()?,

@@ -46,7 +46,7 @@ pub fn find(name: Option<&str>, reference: Option<&str>, step: &mut Step) -> any
 
 fn default_image(step: &mut Step) -> anyhow::Result<PathBuf> {
     let cache = workspace::target_folder("images")?;
-    if !cache.join(images::DEBIAN.name).exists() {
+    if !images::DEBIAN.is_assembled(&cache) {
         setup::ensure_met(&[packages::IMAGES])?;
         step.rename("assembling a small Debian image");
     }

@@ -49,6 +49,8 @@ pub struct Ready {
 #[derive(Debug)]
 struct Queue {
     interests: VecDeque<Arc<Interest>>,
+    /// How many of these are watched no more.
+    retired: usize,
     is_closed: bool,
 }
 
@@ -72,7 +74,7 @@ impl Interest {
 
     /// The file, unless it was closed or is watched no more.
     pub(super) fn file(&self) -> Option<Arc<OpenFile>> {
-        if self.is_retired.load(Ordering::SeqCst) { None } else { self.file.upgrade() }
+        if self.is_retired() { None } else { self.file.upgrade() }
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -130,12 +132,21 @@ impl Interest {
             && self.this.upgrade().is_some_and(|this| self.ready.push(this))
     }
 
-    /// Takes its observer back. What is left in the queue is skipped.
+    /// Takes its observer back. What is left in the queue is skipped. The caller keeps collectors out.
     pub(super) fn retire(&self, file: &OpenFile) {
         self.is_retired.store(true, Ordering::SeqCst);
         if let Some(pollee) = file.ops().pollee() {
             pollee.unregister(&self.as_observer());
         }
+        // Nobody queues it any more.
+        if self.is_queued.load(Ordering::SeqCst) {
+            self.ready.skip_one();
+        }
+    }
+
+    /// Whether it is watched no more.
+    pub(super) fn is_retired(&self) -> bool {
+        self.is_retired.load(Ordering::SeqCst)
     }
 
     /// Nothing after a one shot.
@@ -156,7 +167,7 @@ impl Ready {
     pub(super) const fn new() -> Self {
         Self {
             len: AtomicUsize::new(0),
-            queue: SpinLock::new(Queue { interests: VecDeque::new(), is_closed: false }),
+            queue: SpinLock::new(Queue { interests: VecDeque::new(), retired: 0, is_closed: false }),
             sleepers: WaitQueue::new(),
             pollee: Pollee::new(),
         }
@@ -173,7 +184,8 @@ impl Ready {
     /// Makes room for `interests`, so that observers need not allocate.
     pub(super) fn reserve(&self, interests: usize) {
         let mut queue = self.queue.lock_irq();
-        let more = interests.saturating_sub(queue.interests.len());
+        // Those that are watched no more stay in it for a while.
+        let more = (interests + queue.retired).saturating_sub(queue.interests.len());
         queue.interests.reserve(more);
     }
 
@@ -191,10 +203,28 @@ impl Ready {
     pub(super) fn pop(&self) -> Option<Arc<Interest>> {
         let mut queue = self.queue.lock_irq();
         let interest = queue.interests.pop_front()?;
+        queue.retired -= usize::from(interest.is_retired());
         self.len.store(queue.interests.len(), Ordering::SeqCst);
         drop(queue);
         interest.is_queued.store(false, Ordering::SeqCst);
         Some(interest)
+    }
+
+    /// Notes that one in the queue was retired. They are thrown out when they are the greater part: a queue that nobody collects from
+    /// does not grow, and each costs the same.
+    fn skip_one(&self) {
+        let mut queue = self.queue.lock_irq();
+        if queue.is_closed {
+            return;
+        }
+        queue.retired += 1;
+        if queue.retired <= queue.interests.len() / 2 {
+            return;
+        }
+        // An interest holds its file weakly, so nothing but memory is given back here.
+        queue.interests.retain(|interest| !interest.is_retired());
+        queue.retired = 0;
+        self.len.store(queue.interests.len(), Ordering::SeqCst);
     }
 
     pub(super) fn first(&self) -> Option<Arc<Interest>> {

@@ -87,8 +87,10 @@ impl Epoll {
     /// # Errors
     /// ENOENT if it is not watched.
     pub fn remove(&self, file: &Arc<OpenFile>, fd: Fd) -> Result<()> {
-        let interest = self.interests.lock().by_key.remove(&key(file, fd)).ok_or(Errno::ENOENT)?;
+        let mut interests = self.interests.lock();
+        let interest = interests.by_key.remove(&key(file, fd)).ok_or(Errno::ENOENT)?;
         interest.retire(file);
+        drop(interests);
         Ok(())
     }
 
@@ -136,7 +138,10 @@ impl Epoll {
             }
             let Some(interest) = self.ready.pop() else { break };
             let Some(file) = interest.file() else {
-                interests.by_key.remove(&interest.key);
+                // One that was taken out may have been added again meanwhile, under the same key.
+                if !interest.is_retired() {
+                    interests.by_key.remove(&interest.key);
+                }
                 continue;
             };
             let Some(event) = interest.event(&file) else { continue };

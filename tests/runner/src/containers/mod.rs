@@ -33,8 +33,8 @@ enum Picture {
     Busybox,
     BusyboxArchive,
     Layered,
-    Debian,
-    Python,
+    /// One of [`debian`]'s.
+    Packages(Recipe),
 }
 
 /// A setting that runs this command.
@@ -52,11 +52,12 @@ pub fn add(suite: &mut Suite, artifacts: &Artifacts) -> anyhow::Result<()> {
         .chain(shapes::tests())
         .chain(shell::tests())
         .chain(python::tests());
-    for test in tests {
-        let name = format!("container/{}", test.name);
-        if !suite.is_selected(&name) {
-            continue;
-        }
+    let tests: Vec<(String, Test)> = tests
+        .map(|test| (format!("container/{}", test.name), test))
+        .filter(|(name, _)| suite.is_selected(name))
+        .collect();
+    assemble_ahead(&tests);
+    for (name, test) in tests {
         let artifacts = artifacts.clone();
         suite.add(&name, move || {
             let folder = tempfile::tempdir()?;
@@ -68,7 +69,31 @@ pub fn add(suite: &mut Suite, artifacts: &Artifacts) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Assembles what the tests will want while others run: most of that time is spent waiting for the network.
+fn assemble_ahead(tests: &[(String, Test)]) {
+    let mut recipes: Vec<Recipe> = Vec::new();
+    for recipe in tests.iter().filter_map(|(_, test)| test.image.recipe()) {
+        if !recipes.contains(&recipe) {
+            recipes.push(recipe);
+        }
+    }
+    std::thread::spawn(move || {
+        if let Err(error) = debian::assemble_all(&recipes, &cache()) {
+            // The tests that need it try again, and say so.
+            eprintln!("{error:#}");
+        }
+    });
+}
+
 impl Picture {
+    /// What it is assembled by, if it is made of packages.
+    fn recipe(self) -> Option<Recipe> {
+        match self {
+            Self::Packages(recipe) => Some(recipe),
+            _ => None,
+        }
+    }
+
     fn archive(self, folder: &Path) -> anyhow::Result<PathBuf> {
         let path = folder.join("image.tar");
         let write_layout = |image: Image| image.layout()?.write_tar(&path);
@@ -76,8 +101,7 @@ impl Picture {
             Self::Busybox => write_layout(small::busybox()?)?,
             Self::Layered => write_layout(small::layered()?)?,
             Self::BusyboxArchive => small::busybox()?.docker_archive().write_tar(&path)?,
-            Self::Debian => return cached(&debian::DEBIAN),
-            Self::Python => return cached(&debian::PYTHON),
+            Self::Packages(recipe) => return cached(&recipe),
         }
         Ok(path)
     }
@@ -88,10 +112,7 @@ fn cache() -> PathBuf {
     programs::root().join("target/images")
 }
 
-/// One at a time: two machines' tests may want the same image.
 fn cached(recipe: &Recipe) -> anyhow::Result<PathBuf> {
-    static ASSEMBLING: std::sync::Mutex<()> = std::sync::Mutex::new(());
-    let _guard = ASSEMBLING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     debian::archive(recipe, &cache())
 }
 

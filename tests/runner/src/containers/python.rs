@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use coffer_images::debian;
+
 use super::{Picture, Test, command};
 
 fn python(name: &'static str, script: &'static str) -> Test {
@@ -9,7 +11,12 @@ fn python(name: &'static str, script: &'static str) -> Test {
     setting.patience = Duration::from_secs(400);
     setting.memory_mib = 2048;
     // Each script ends with a line that only a run without an exception prints.
-    Test { name, image: Picture::Python, setting, expect: |outcome| outcome.expect_output("passed\n") }
+    Test {
+        name,
+        image: Picture::Packages(debian::PYTHON),
+        setting,
+        expect: |outcome| outcome.expect_output("passed\n"),
+    }
 }
 
 pub fn tests() -> Vec<Test> {

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use anyhow::ensure;
 
+use coffer_images::debian;
+
 use super::{Picture, Test, command, last_checksum};
 use crate::machine::Outcome;
 
@@ -11,7 +13,7 @@ fn bash(name: &'static str, script: &'static str, expect: fn(&Outcome) -> anyhow
     let mut setting = command(&["bash", "-c", script]);
     setting.patience = Duration::from_secs(400);
     setting.memory_mib = 2048;
-    Test { name, image: Picture::Debian, setting, expect }
+    Test { name, image: Picture::Packages(debian::DEBIAN), setting, expect }
 }
 
 pub fn tests() -> Vec<Test> {
