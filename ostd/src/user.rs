@@ -122,6 +122,7 @@ impl UserContext {
                 local::irq_enter(true);
                 crate::irq::dispatch(vector as u8);
                 local::irq_leave();
+                crate::task::recycle_addresses();
                 ReturnReason::Interrupt
             }
             vector => ReturnReason::Exception(Exception {

@@ -85,6 +85,13 @@ pub fn is_exhausted() -> bool {
     frame::allocator::is_below_half_reserve()
 }
 
+/// Whether no call made on behalf of user space ought to start before room was made: less than a quarter of the reserve is left.
+/// What is then left is for the calls that are under way.
+#[inline]
+pub fn is_depleted() -> bool {
+    frame::allocator::is_below_quarter_reserve()
+}
+
 /// Brings memory up: the kernel's final page tables, then frames, then with them the heap.
 ///
 /// # Safety

@@ -16,7 +16,7 @@ mod switch;
 #[cfg(target_os = "none")]
 pub(crate) use idle::{enter_idle, start_first};
 #[cfg(target_os = "none")]
-pub(crate) use preempt::{on_interrupt_exit, on_reschedule_ipi, on_tick};
+pub(crate) use preempt::{on_interrupt_exit, on_reschedule_ipi, on_tick, recycle_addresses};
 #[cfg(target_os = "none")]
 pub(crate) use switch::set_current_vm_space;
 

@@ -8,6 +8,8 @@ use super::{TICK_NS, scheduler::ask, switch};
 #[cfg(target_os = "none")]
 use crate::cpu::local;
 #[cfg(target_os = "none")]
+use crate::mm::kspace::scatter;
+#[cfg(target_os = "none")]
 use core::sync::atomic::Ordering;
 
 /// Preemption is off on this CPU while it lives.
@@ -72,12 +74,20 @@ fn reconsider() {
 /// The outermost interrupt out of ring 0 is done; interrupts are off.
 #[cfg(target_os = "none")]
 pub(crate) fn on_interrupt_exit() {
-    if local::need_resched()
-        && local::preempt_count() == 0
-        && local::irq_depth() == 0
-        && local::current() != 0
-    {
-        switch::schedule(false);
+    if local::preempt_count() == 0 && local::irq_depth() == 0 && local::current() != 0 {
+        recycle_addresses();
+        if local::need_resched() {
+            switch::schedule(false);
+        }
+    }
+}
+
+/// Does the heap's housekeeping that waits for other CPUs: nobody who gets here holds a lock.
+#[cfg(target_os = "none")]
+#[inline]
+pub(crate) fn recycle_addresses() {
+    if scatter::wants_recycling() {
+        scatter::recycle();
     }
 }
 

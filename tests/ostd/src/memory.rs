@@ -19,6 +19,7 @@ crate::cases!("memory":
     heap_objects_have_one_owner,
     runs_are_contiguous_and_come_back,
     exhaustion_is_an_error,
+    large_heap_objects_need_no_contiguous_frames,
     device_memory_keeps_to_its_length,
     user_memory_needs_a_space,
 );
@@ -123,6 +124,60 @@ fn exhaustion_is_an_error() -> Outcome {
     drop(space);
     drop(frames);
     UFrame::alloc_zeroed().map(drop).map_err(|e| format!("all is free again: {e:?}"))
+}
+
+/// Takes every frame, keeps every second one, and takes the runs that the reserve has: no two neighbours are free then.
+fn fragment_memory() -> (Vec<UFrame>, Vec<Segment>) {
+    let mut frames = Vec::with_capacity(mm::stats().free);
+    while let Ok(frame) = UFrame::alloc_dirty() {
+        frames.push(frame);
+    }
+    frames.retain(|frame| frame.paddr() / PAGE_SIZE % 2 == 0);
+    let mut runs = Vec::with_capacity(frames.len());
+    for len in [4096, 256, 16, 4, 2] {
+        while let Ok(run) = Segment::alloc_zeroed(len) {
+            runs.push(run);
+        }
+    }
+    (frames, runs)
+}
+
+fn large_heap_objects_need_no_contiguous_frames() -> Outcome {
+    let held = fragment_memory();
+    ensure!(Segment::alloc_zeroed(4).is_err(), "memory is not in pieces");
+    let before = mm::stats();
+    let passed_on: Arc<SpinLock<Vec<Vec<u8>>>> = Arc::default();
+    let crew = Crew::default();
+    // More than is recycled at a time, several times over.
+    for number in 0..4_u8 {
+        let passed_on = passed_on.clone();
+        crew.start(Place::On(number.into()), move |_| {
+            let mut dice = Dice(u64::from(number) + 9);
+            for round in 0..200_usize {
+                let len = 1 + dice.roll(2 << 20);
+                let mut bytes: Vec<u8> = Vec::new();
+                bytes.try_reserve_exact(len).map_err(|_| format!("{len} bytes"))?;
+                bytes.resize(len, round as u8);
+                // Freed on whatever CPU takes it out.
+                let other = {
+                    let mut passed_on = passed_on.lock();
+                    passed_on.push(bytes);
+                    if passed_on.len() > 4 { Some(passed_on.swap_remove(0)) } else { None }
+                };
+                let is_whole = other.is_none_or(|bytes| bytes.iter().all(|byte| *byte == bytes[0]));
+                ensure!(is_whole, "another owner wrote into a large object");
+            }
+            Ok(())
+        })?;
+    }
+    crew.join()?;
+    passed_on.lock().clear();
+    let after = mm::stats();
+    ensure!(after.heap <= before.heap + 64, "{} frames stay in the heap", after.heap - before.heap);
+    // What the window's tables take stays, and stacks of the crew.
+    ensure!(after.free + 600 >= before.free, "{} frames are gone", before.free - after.free);
+    drop(held);
+    Ok(())
 }
 
 fn device_memory_keeps_to_its_length() -> Outcome {

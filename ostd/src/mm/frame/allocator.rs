@@ -143,6 +143,12 @@ pub(in crate::mm) fn is_below_half_reserve() -> bool {
     FREE.load(Ordering::Relaxed) < RESERVE.load(Ordering::Relaxed) / 2
 }
 
+/// Whether less than a quarter is.
+#[inline]
+pub(in crate::mm) fn is_below_quarter_reserve() -> bool {
+    FREE.load(Ordering::Relaxed) < RESERVE.load(Ordering::Relaxed) / 4
+}
+
 fn floor(purpose: Use) -> usize {
     let reserve = RESERVE.load(Ordering::Relaxed);
     match purpose {

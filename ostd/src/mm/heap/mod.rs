@@ -1,4 +1,5 @@
-//! The kernel heap: per-CPU lists of free objects for each size class in front of [`slab`]s, whole frames for what is larger.
+//! The kernel heap: per-CPU lists of free objects for each size class in front of [`slab`]s, whole frames for what is larger:
+//! contiguous ones, or when memory is in pieces ones from anywhere ([`kspace::scatter`]).
 //!
 //! An object freed on another CPU than it came from goes on that CPU's list, and from there in batches back to its slab; a slab
 //! that is all free goes back to the frames (one is kept). Works in interrupts. Alloc and free are a pop and a push with interrupts off.
@@ -17,6 +18,7 @@ use self::slab::Slab;
 use super::frame::{self, Use, allocator};
 use super::machine::{Padded, PerCpuCell};
 use super::{PAGE_SIZE, kspace};
+use crate::Result;
 use crate::cpu::MAX_CPUS;
 
 #[cfg(target_os = "none")]
@@ -252,23 +254,54 @@ fn free_large(object: *mut u8, layout: Layout) {
 }
 
 fn alloc_frames(count: usize) -> Option<*mut u8> {
-    let paddr = if count == 1 {
-        frame::kernel_frame(Use::Heap).ok()?
+    let start = if count == 1 {
+        frame::kernel_frame(Use::Heap).map(kspace::phys_to_ptr)
     } else {
-        allocator::alloc_run(count, Use::Heap).ok()?
+        allocator::alloc_run(count, Use::Heap).map(kspace::phys_to_ptr).or_else(|_| alloc_scattered(count))
     };
+    let start = start.ok()?;
     FRAMES.fetch_add(count, Ordering::Relaxed);
-    Some(kspace::phys_to_ptr(paddr))
+    Some(start)
 }
 
 fn free_frames(start: *mut u8, count: usize) {
-    let paddr = kspace::ptr_to_phys(start);
     FRAMES.fetch_sub(count, Ordering::Relaxed);
+    if free_scattered(start, count) {
+        return;
+    }
+    let paddr = kspace::ptr_to_phys(start);
     if count == 1 {
         allocator::free_one(paddr);
     } else {
         allocator::free_run(paddr, count);
     }
+}
+
+/// Frames from anywhere, as one run, when there is no run of contiguous ones.
+#[cfg(target_os = "none")]
+fn alloc_scattered(count: usize) -> Result<*mut u8> {
+    kspace::scatter::alloc(count).map(core::ptr::with_exposed_provenance_mut)
+}
+
+/// Frees what [`alloc_scattered`] gave; `false` if this is something else.
+#[cfg(target_os = "none")]
+fn free_scattered(start: *mut u8, count: usize) -> bool {
+    let is_scattered = kspace::scatter::owns(start.addr());
+    if is_scattered {
+        kspace::scatter::free(start.addr(), count);
+    }
+    is_scattered
+}
+
+/// The host has no page tables to do it with.
+#[cfg(not(target_os = "none"))]
+fn alloc_scattered(_count: usize) -> Result<*mut u8> {
+    Err(crate::Error::NoMemory)
+}
+
+#[cfg(not(target_os = "none"))]
+fn free_scattered(_start: *mut u8, _count: usize) -> bool {
+    false
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! | `0xffff_8000_0000_0000` | direct map: RAM and ACPI tables, not executable, the image's text and rodata read-only in it |
 //! | `0xffff_c000_0000_0000` | task stacks, each above an unmapped guard ([`KernelStack`]) |
 //! | `0xffff_c040_0000_0000` | device registers, uncached ([`map_mmio`]) |
+//! | `0xffff_c080_0000_0000` | large heap objects of frames that lie anywhere ([`scatter`]) |
 //! | `0xffff_ffff_8000_0000` | the kernel image, each section with its own rights (W^X) |
 //!
 //! The root entries of all of these exist from [`init`] on and never change, so user spaces copy them once.
@@ -13,6 +14,8 @@
 mod image;
 #[cfg(target_os = "none")]
 mod mmio;
+#[cfg(target_os = "none")]
+pub(crate) mod scatter;
 #[cfg(target_os = "none")]
 mod stack;
 #[cfg(target_os = "none")]

@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use super::{DIRECT_MAP, DIRECT_MAP_END, image, mmio, phys_to_ptr, stack};
+use super::{DIRECT_MAP, DIRECT_MAP_END, image, mmio, phys_to_ptr, scatter, stack};
 use crate::boot::MemoryKind;
 use crate::mm::early::{EarlyMap, FreeRanges};
 use crate::mm::page_table::{ENTRIES, Entry, index, span};
@@ -37,7 +37,7 @@ pub(in crate::mm) unsafe fn init(map: &EarlyMap<'_>, free: &mut FreeRanges) {
         for section in image::sections() {
             extend(root, section.start, section.paddr, section.len, section.flags, &mut table)?;
         }
-        for window in [stack::WINDOW, mmio::WINDOW] {
+        for window in [stack::WINDOW, mmio::WINDOW, scatter::WINDOW] {
             next_table(root, index(window, 4), &mut table)?;
         }
         Ok::<_, Error>(root)
@@ -129,6 +129,12 @@ fn next_table(node: Paddr, index: usize, table: &mut impl FnMut() -> Result<Padd
 
 /// Takes the page at `address` (mapped by a 4 KiB entry) away; gives its frame. The caller flushes.
 pub(super) fn remove_page(address: Vaddr) -> Option<Paddr> {
+    let entry = Entry(leaf(address)?.swap(0, Ordering::Relaxed));
+    entry.is_present().then(|| entry.paddr())
+}
+
+/// The 4 KiB entry for `address`, if there is a table for it.
+pub(super) fn leaf(address: Vaddr) -> Option<&'static AtomicU64> {
     let mut node = root();
     for level in (2..=4).rev() {
         let entry = Entry(slot(node, index(address, level)).load(Ordering::Relaxed));
@@ -137,8 +143,7 @@ pub(super) fn remove_page(address: Vaddr) -> Option<Paddr> {
         }
         node = entry.paddr();
     }
-    let entry = Entry(slot(node, index(address, 1)).swap(0, Ordering::Relaxed));
-    entry.is_present().then(|| entry.paddr())
+    Some(slot(node, index(address, 1)))
 }
 
 fn slot(table: Paddr, index: usize) -> &'static AtomicU64 {
