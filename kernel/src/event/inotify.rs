@@ -157,6 +157,10 @@ impl Inotify {
             }
             _ => event,
         };
+        if state.events.try_reserve(1).is_err() {
+            // Lost, as with a queue that is full.
+            return;
+        }
         state.bytes += event.len();
         state.events.push_back(event);
         drop(state);

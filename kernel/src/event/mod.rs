@@ -7,6 +7,7 @@ pub mod poll;
 pub mod signalfd;
 pub mod timerfd;
 
+use crate::error::{Errno, Result};
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use bitflags::bitflags;
@@ -69,17 +70,27 @@ impl Pollee {
     }
 
     /// Adds an observer for `mask` (ERR and HUP come along). It must look at the object's `poll()` after this, not before.
-    pub fn register(&self, observer: Weak<dyn Observer>, mask: IoEvents) {
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub fn register(&self, observer: Weak<dyn Observer>, mask: IoEvents) -> Result<()> {
         let mut observers = self.observers.lock_irq();
-        observers.retain(|(o, _)| o.strong_count() > 0);
+        if observers.len() == observers.capacity() {
+            // Rather than grow for those that are gone.
+            observers.retain(|(o, _)| o.strong_count() > 0);
+        }
+        observers.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
         observers.push((observer, mask | IoEvents::ERR | IoEvents::HUP));
         self.len.store(observers.len(), Ordering::SeqCst);
+        Ok(())
     }
 
     /// Takes an observer out.
     pub fn unregister(&self, observer: &Weak<dyn Observer>) {
         let mut observers = self.observers.lock_irq();
-        observers.retain(|(o, _)| !Weak::ptr_eq(o, observer));
+        if let Some(at) = observers.iter().position(|(o, _)| Weak::ptr_eq(o, observer)) {
+            observers.swap_remove(at);
+        }
         self.len.store(observers.len(), Ordering::SeqCst);
     }
 

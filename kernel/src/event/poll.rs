@@ -9,6 +9,7 @@ use crate::thread::{Thread, wait};
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use coffer_abi_types::event::pollfd;
+use core::cell::Cell;
 
 /// Fills in `revents` and counts the items that have some, sleeping until there is one or until `deadline_ns` (monotonic; `Some(0)`: no sleep).
 ///
@@ -70,6 +71,7 @@ impl Sleep {
     fn run(&mut self, items: &mut [pollfd], deadline_ns: Option<u64>) -> Result<usize> {
         let Self { files, observer } = self;
         let placed = &*items;
+        let is_placed = Cell::new(true);
         let place = |waiter: &ostd::sync::Waiter| {
             if observer.is_some() {
                 return;
@@ -77,7 +79,8 @@ impl Sleep {
             let new: Arc<dyn Observer> = Arc::new(WakeObserver(waiter.waker().clone()));
             for (file, item) in files.iter().zip(placed) {
                 if let Some(pollee) = file.as_ref().and_then(|file| file.ops().pollee()) {
-                    pollee.register(Arc::downgrade(&new), wanted(item));
+                    let registered = pollee.register(Arc::downgrade(&new), wanted(item));
+                    is_placed.set(is_placed.get() && registered.is_ok());
                 }
             }
             *observer = Some(new);
@@ -90,10 +93,11 @@ impl Sleep {
                 let is_ready = |(file, item): (&Option<Arc<OpenFile>>, &pollfd)| {
                     file.as_ref().is_some_and(|file| !look(file, item).is_empty())
                 };
-                files.iter().zip(placed).any(is_ready).then_some(())
+                (!is_placed.get() || files.iter().zip(placed).any(is_ready)).then_some(())
             },
         );
         match result {
+            _ if !is_placed.get() => Err(Errno::ENOMEM.into()),
             Err(error) if error.errno() == Errno::ERESTARTSYS => Err(Errno::ERESTARTNOHAND.into()),
             Err(error) if error.errno() != Errno::ETIMEDOUT => Err(error),
             _ => Ok(self.report(items)),

@@ -80,10 +80,11 @@ impl Relay {
             return;
         }
         observed.retain(|known| known.strong_count() > 0);
-        observed.push(Arc::downgrade(process));
-        drop(observed);
         let this: Arc<dyn Observer> = self.clone();
-        process.signals.pollee.register(Arc::downgrade(&this), IoEvents::IN);
+        // Without memory for it now, the next look tries again.
+        if process.signals.pollee.register(Arc::downgrade(&this), IoEvents::IN).is_ok() {
+            observed.push(Arc::downgrade(process));
+        }
     }
 }
 

@@ -41,6 +41,7 @@ pub fn create(clock: Clock, status: u32) -> Result<Arc<OpenFile>> {
     if ostd::mm::is_exhausted() {
         return Err(Errno::ENOMEM.into());
     }
+    Countdown::reserve()?;
     let timer = Arc::new_cyclic(|this: &Weak<TimerFd>| TimerFd {
         countdown: Countdown::new(clock, this.clone()),
         state: SpinLock::default(),

@@ -129,10 +129,22 @@ impl FdTable {
     }
 
     /// A copy for fork: same open files, same numbers.
-    pub fn duplicate(&self) -> Self {
-        let slots = self.slots.lock();
-        Self {
-            slots: SpinLock::new(Slots { entries: slots.entries.clone(), lowest_free: slots.lowest_free }),
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub fn duplicate(&self) -> Result<Self> {
+        let mut entries = Vec::new();
+        loop {
+            let wanted = self.slots.lock().used();
+            entries.try_reserve_exact(wanted).map_err(|_| Errno::ENOMEM)?;
+            let slots = self.slots.lock();
+            let used = slots.used();
+            // Another thread may have opened files meanwhile.
+            if used <= entries.capacity() {
+                entries.extend_from_slice(&slots.entries[..used]);
+                let lowest_free = slots.lowest_free;
+                return Ok(Self { slots: SpinLock::new(Slots { entries, lowest_free }) });
+            }
         }
     }
 
@@ -153,12 +165,16 @@ impl FdTable {
         self.close_range(0, u32::MAX);
     }
 
-    /// The numbers in use, with close-on-exec marks, for /proc/PID/fd.
-    pub fn open_fds(&self) -> Vec<(Fd, bool)> {
+    /// The first number in use from `from` on, for /proc/PID/fd.
+    pub fn next_open(&self, from: u32) -> Option<Fd> {
         let slots = self.slots.lock();
-        let used =
-            |(at, slot): (usize, &Option<Entry>)| slot.as_ref().map(|e| (Fd(at as i32), e.close_on_exec));
-        slots.entries.iter().enumerate().filter_map(used).collect()
+        let at = slots.entries.iter().skip(from as usize).position(Option::is_some)?;
+        Some(Fd((from as usize + at) as i32))
+    }
+
+    /// How many numbers there are up to the last one in use (FDSize of /proc/PID/status).
+    pub fn len(&self) -> usize {
+        self.slots.lock().used()
     }
 
     /// What POSIX record locks of this table's processes are owned by.
@@ -192,6 +208,11 @@ impl Drop for FdTable {
 }
 
 impl Slots {
+    /// One past the last number in use.
+    fn used(&self) -> usize {
+        self.entries.iter().rposition(Option::is_some).map_or(0, |last| last + 1)
+    }
+
     fn entry(&self, fd: Fd) -> Result<&Entry> {
         // A negative number becomes an index past any table.
         self.entries.get(fd.0 as usize).and_then(Option::as_ref).ok_or(Errno::EBADF.into())

@@ -19,10 +19,15 @@ pub struct Strings {
 
 impl Strings {
     /// Adds a string.
-    pub fn push(&mut self, string: &[u8]) {
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub fn push(&mut self, string: &[u8]) -> Result<()> {
+        self.bytes.try_reserve(string.len() + 1).map_err(|_| Errno::ENOMEM)?;
         self.bytes.extend_from_slice(string);
         self.bytes.push(0);
         self.count += 1;
+        Ok(())
     }
 
     /// All bytes.
@@ -49,11 +54,15 @@ impl Strings {
     }
 
     /// Puts `first` in place of the first string.
-    pub fn replace_first(&mut self, first: &[&[u8]]) {
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub fn replace_first(&mut self, first: &[&[u8]]) -> Result<()> {
         let mut new = Self::default();
-        first.iter().for_each(|string| new.push(string));
-        self.iter().skip(1).for_each(|string| new.push(string));
+        first.iter().try_for_each(|string| new.push(string))?;
+        self.iter().skip(1).try_for_each(|string| new.push(string))?;
         *self = new;
+        Ok(())
     }
 }
 

@@ -59,7 +59,7 @@ impl Image {
             let mut first: Vec<&[u8]> = alloc::vec![interpreter];
             first.extend(argument);
             first.push(&name);
-            arguments.arguments.replace_first(&first);
+            arguments.arguments.replace_first(&first)?;
             let found = lookup::lookup(start, interpreter, LookupFlags::FOLLOW)?;
             name = interpreter.to_vec();
             file = open_executable(start, found)?;

@@ -136,10 +136,13 @@ impl Areas {
     }
 
     /// Takes out what is in `range`. The caller drops it after the lock: closing a file may sleep.
-    pub fn cut(&mut self, range: Range<Vaddr>) -> Vec<(Range<Vaddr>, VmArea)> {
-        let out = self.map.cut(range);
+    ///
+    /// # Errors
+    /// ENOMEM; nothing has changed then.
+    pub fn cut(&mut self, range: Range<Vaddr>) -> Result<Vec<(Range<Vaddr>, VmArea)>> {
+        let out = self.map.cut(range).map_err(|_| Errno::ENOMEM)?;
         out.iter().for_each(|(range, area)| self.counts.take(area, range.len()));
-        out
+        Ok(out)
     }
 
     /// Changes all areas in `range`, cut at its edges, and joins neighbours.

@@ -93,6 +93,7 @@ impl AddressSpace {
             let from = area_range.start.max(range.start);
             let len = area_range.end.min(range.end) - from;
             let first = area.backing_page(from - area_range.start) as u64 * PAGE_SIZE as u64;
+            holes.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
             holes.push((pages.cache().clone(), first, first + len as u64));
         }
         let result = gap_check(&areas, &range);
@@ -120,6 +121,7 @@ impl AddressSpace {
                 let first = area.backing_page(from - area_range.start);
                 let end = first + (area_range.end.min(range.end) - from) / PAGE_SIZE;
                 let in_file = pages.cache().size().div_ceil(PAGE_SIZE as u64) as usize;
+                wanted.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
                 wanted.push((pages.cache().clone(), first..end.min(in_file)));
             }
         }

@@ -27,7 +27,7 @@ impl AddressSpace {
         }
         let (Some(old), Some(new)) = (page_up(heap.end), page_up(wanted)) else { return heap.end };
         if new <= old {
-            let cut = areas.cut(new..old);
+            let Ok(cut) = areas.cut(new..old) else { return heap.end };
             if !cut.is_empty() {
                 self.clear(new..old);
             }

@@ -86,7 +86,9 @@ impl AddressSpace {
         areas.change(ALL, |_, area| {
             area.flags = area.flags & !AreaFlags::LOCKED_ON_FAULT | mode.flags();
         });
-        let ranges: alloc::vec::Vec<_> = areas.map.iter().map(|(range, _)| range).collect();
+        let mut ranges = alloc::vec::Vec::new();
+        ranges.try_reserve_exact(areas.map.len()).map_err(|_| Errno::ENOMEM)?;
+        ranges.extend(areas.map.iter().map(|(range, _)| range));
         drop(areas);
         if mode == LockMode::Now {
             for range in ranges {

@@ -130,7 +130,7 @@ impl AddressSpace {
         if is_committed(&area) {
             check_commit(len / PAGE_SIZE)?;
         }
-        let old = areas.cut(range.clone());
+        let old = areas.cut(range.clone())?;
         if !old.is_empty() {
             self.clear(range.clone());
         }
@@ -149,7 +149,7 @@ impl AddressSpace {
     /// Unmaps whatever lies in the range.
     ///
     /// # Errors
-    /// EINVAL; ENOMEM if an area had to be cut in two and there are too many.
+    /// EINVAL; ENOMEM if an area had to be cut in two and there are too many, or memory is short.
     pub fn unmap(&self, start: Vaddr, len: usize) -> Result<()> {
         if len == 0 {
             return Err(Errno::EINVAL.into());
@@ -161,7 +161,7 @@ impl AddressSpace {
         if splits && areas.map.len() >= MAX_AREAS {
             return Err(Error::with(Errno::ENOMEM, "too many areas"));
         }
-        let old = areas.cut(range.clone());
+        let old = areas.cut(range.clone())?;
         if !old.is_empty() {
             self.clear(range);
         }

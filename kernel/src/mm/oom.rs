@@ -54,6 +54,22 @@ pub fn relieve() -> Relief {
     Relief::Retry
 }
 
+/// Waits before a system call until there is memory for the small things that it cannot be refused in the middle of. Called with nothing held.
+#[cold]
+pub fn make_way() -> Relief {
+    /// After so many steps without relief the call fails: there may be nobody left to end.
+    const PATIENCE: u64 = 2 * GRACE_NS / STEP_NS;
+    for _ in 0..PATIENCE {
+        if !ostd::mm::is_depleted() {
+            return Relief::Retry;
+        }
+        if relieve() == Relief::Die {
+            break;
+        }
+    }
+    Relief::Die
+}
+
 /// How much of memory `process` holds, in thousandths, with its adjustment: what /proc/PID/oom_score shows.
 pub fn score(process: &Process) -> i64 {
     let pages = process.address_space().map_or(0, |space| space.resident_pages());

@@ -7,6 +7,7 @@ use super::layout::MIN_ADDRESS;
 use super::limits::{Limits, MAX_AREAS, check_commit, check_locked, check_room};
 use super::map::is_committed;
 use crate::error::{Errno, Error, Result};
+use alloc::vec::Vec;
 use coffer_interval_map::Interval;
 use core::ops::Range;
 use ostd::mm::{PAGE_SIZE, USER_END, Vaddr, page_up};
@@ -39,7 +40,7 @@ impl AddressSpace {
     ) -> Result<Vaddr> {
         let old = page_range(start, old_len, Errno::EINVAL)?;
         let new_len = page_up(new_len).filter(|&len| len > 0 && len <= USER_END).ok_or(Errno::EINVAL)?;
-        let mut dropped = alloc::vec::Vec::new();
+        let mut dropped = Vec::new();
         let mut areas = self.areas.write();
 
         if let Move::To(target) = to {
@@ -56,7 +57,7 @@ impl AddressSpace {
         let mut old = old;
         if new_len < old.len() && !keep_old {
             let tail = old.start + new_len..old.end;
-            dropped.extend(areas.cut(tail.clone()));
+            dropped.push(areas.cut(tail.clone())?);
             self.clear(tail);
             old.end = old.start + new_len;
         }
@@ -104,14 +105,14 @@ impl AddressSpace {
         to: Move,
         keep_old: bool,
         area: &VmArea,
-        dropped: &mut alloc::vec::Vec<(Range<Vaddr>, VmArea)>,
+        dropped: &mut Vec<Vec<(Range<Vaddr>, VmArea)>>,
     ) -> Result<Vaddr> {
         let at = match to {
             Move::Never => return Err(Error::with(Errno::ENOMEM, "no room to grow in place")),
             Move::Anywhere => areas.find_room(0, new_len, self.layout.mmap_top).ok_or(Errno::ENOMEM)?,
             Move::To(target) => {
                 let target = target..target + new_len;
-                dropped.extend(areas.cut(target.clone()));
+                dropped.push(areas.cut(target.clone())?);
                 self.clear(target.clone());
                 target.start
             }
@@ -133,7 +134,7 @@ impl AddressSpace {
                 area.flags &= !(AreaFlags::LOCKED | AreaFlags::LOCKED_ON_FAULT);
             });
         } else if !old.is_empty() {
-            dropped.extend(areas.cut(old.clone()));
+            dropped.push(areas.cut(old.clone())?);
         }
         new_area.flags &= !AreaFlags::HEAP;
         areas.insert(at..at + new_len, new_area);

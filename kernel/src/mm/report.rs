@@ -3,6 +3,7 @@
 use super::AddressSpace;
 use super::area::{Backing, VmArea};
 use super::cached::COPY;
+use crate::error::{Errno, Result};
 use alloc::vec::Vec;
 use core::ops::Range;
 use ostd::mm::{PAGE_SIZE, PageFlags, Vaddr};
@@ -30,15 +31,19 @@ pub struct AreaReport {
 
 impl AddressSpace {
     /// All areas, in order. With `count_pages` their pages are counted (smaps), else the counts are zero (maps).
-    pub fn report(&self, count_pages: bool) -> Vec<AreaReport> {
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub fn report(&self, count_pages: bool) -> Result<Vec<AreaReport>> {
         let areas = self.areas.read();
-        let mut out: Vec<AreaReport> =
-            areas.map.iter().map(|(range, area)| AreaReport::new(range, area)).collect();
+        let mut out: Vec<AreaReport> = Vec::new();
+        out.try_reserve_exact(areas.map.len()).map_err(|_| Errno::ENOMEM)?;
+        out.extend(areas.map.iter().map(|(range, area)| AreaReport::new(range, area)));
         if count_pages {
             out.iter_mut().for_each(|report| self.count_pages(report));
         }
         drop(areas);
-        out
+        Ok(out)
     }
 
     fn count_pages(&self, report: &mut AreaReport) {

@@ -28,6 +28,7 @@ impl AddressSpace {
                 && area.is_shared()
                 && write
             {
+                caches.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
                 caches.push(pages.cache().clone());
             }
         }

@@ -173,7 +173,7 @@ fn new_process(context: &Context<'_>, request: &CloneRequest, id: &Arc<Pid>) -> 
     let space = parent.address_space().ok_or(Errno::ESRCH)?;
     let space = if flags & CLONE_VM != 0 { space } else { space.fork()? };
     let fds = parent.fds();
-    let fds = if flags & CLONE_FILES != 0 { fds } else { Arc::new(fds.duplicate()) };
+    let fds = if flags & CLONE_FILES != 0 { fds } else { Arc::new(fds.duplicate()?) };
     let place = parent.place();
     let place = if flags & CLONE_FS != 0 { place } else { Arc::new(place.duplicate()) };
     let namespaces = parent.namespaces().ok_or(Errno::ESRCH)?;

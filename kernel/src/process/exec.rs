@@ -55,6 +55,7 @@ pub fn execute(
         super::credentials::for_program(&process.credentials(), image.elf.file.path(), process)?;
     let prepared = prepare(process, &image, &arguments, name, &credentials)?;
     end_other_threads(thread)?;
+    process.replace_fds(Some(own_fds(process)?));
     replace(thread, user, image, prepared, credentials);
     Ok(())
 }
@@ -171,7 +172,6 @@ fn replace(
         process.times.keep_memory_use(old.peak_resident_pages(), old.fault_counts());
     }
 
-    process.replace_fds(Some(own_fds(process)));
     process.fds().close_on_exec();
     let actions = process.signals.actions().duplicate();
     actions.reset_handlers();
@@ -219,8 +219,8 @@ fn leave_old_memory(thread: &Arc<Thread>) {
 }
 
 /// Descriptors that no other process shares: execve(2) ends CLONE_FILES.
-fn own_fds(process: &Process) -> Arc<crate::fs::fd_table::FdTable> {
+fn own_fds(process: &Process) -> Result<Arc<crate::fs::fd_table::FdTable>> {
     let fds = process.fds();
     // Two: the process's own and this one.
-    if Arc::strong_count(&fds) > 2 { Arc::new(fds.duplicate()) } else { fds }
+    if Arc::strong_count(&fds) > 2 { Ok(Arc::new(fds.duplicate()?)) } else { Ok(fds) }
 }

@@ -66,14 +66,14 @@ pub fn start(mount: &Arc<MountNs>) -> Result<()> {
 fn run_init(thread: &Arc<Thread>, user: &mut UserContext) -> Result<()> {
     let path = lookup::lookup(&LookupStart::of(thread.process()), INIT, LookupFlags::FOLLOW)?;
     let mut arguments = Arguments::default();
-    arguments.arguments.push(INIT);
+    arguments.arguments.push(INIT)?;
     for variable in [b"HOME=/".as_slice(), b"TERM=linux"] {
-        arguments.environment.push(variable);
+        arguments.environment.push(variable)?;
     }
     // Words of the command line that are not the kernel's own reach init, as Linux hands them on.
     for word in ostd::boot::info().command_line.split_ascii_whitespace() {
         if word.contains('=') && !word.contains('.') {
-            arguments.environment.push(word.as_bytes());
+            arguments.environment.push(word.as_bytes())?;
         }
     }
     exec::execute(thread, user, path, INIT, arguments)

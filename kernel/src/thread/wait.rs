@@ -40,22 +40,26 @@ pub fn wait_for_events<R>(
         return Ok(value);
     }
     let observer: core::cell::OnceCell<Arc<dyn Observer>> = core::cell::OnceCell::new();
+    let is_placed = core::cell::Cell::new(true);
     let result = sleep_loop(
         deadline_ns,
         |waiter| {
             if observer.get().is_none() {
                 let new: Arc<dyn Observer> = Arc::new(WakeObserver(waiter.waker().clone()));
-                pollee.register(Arc::downgrade(&new), events);
+                is_placed.set(pollee.register(Arc::downgrade(&new), events).is_ok());
                 let _ = observer.set(new);
             }
         },
         |_| {},
-        condition,
+        || match condition() {
+            None if !is_placed.get() => Some(Err(Errno::ENOMEM.into())),
+            found => found.map(Ok),
+        },
     );
     if let Some(observer) = observer.get() {
         pollee.unregister(&(Arc::downgrade(observer) as Weak<dyn Observer>));
     }
-    result
+    result?
 }
 
 /// Sleeps until `deadline_ns` or a signal; `Ok` when the time has come.

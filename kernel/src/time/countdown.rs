@@ -2,6 +2,7 @@
 
 use super::alarm::{Alarm, Expire};
 use super::clock::{COARSE_RESOLUTION_NS, Clock, monotonic_now};
+use crate::error::{Errno, Result};
 use alloc::sync::Weak;
 use alloc::vec::Vec;
 use ostd::sync::SpinLock;
@@ -33,12 +34,27 @@ static ON_REALTIME: SpinLock<Vec<Weak<dyn Expire>>> = SpinLock::new(Vec::new());
 pub(super) fn realtime_was_set() {
     let mut timers = ON_REALTIME.lock();
     timers.retain(|timer| timer.strong_count() > 0);
-    let all = timers.clone();
+    let count = timers.len();
     drop(timers);
-    all.iter().filter_map(Weak::upgrade).for_each(|timer| timer.expire());
+    // By number and from the end, for there may be no memory for a copy: those that go meanwhile move others down, where they are still met.
+    for at in (0..count).rev() {
+        let timer = ON_REALTIME.lock().get(at).and_then(Weak::upgrade);
+        if let Some(timer) = timer {
+            timer.expire();
+        }
+    }
 }
 
 impl Countdown {
+    /// Makes room in the books for one more. Before [`Self::new`].
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub fn reserve() -> Result<()> {
+        ON_REALTIME.lock().try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+        Alarm::reserve()
+    }
+
     /// Disarmed; when it is due, `target` is told and asks [`Self::take_due`].
     pub fn new(clock: Clock, target: Weak<dyn Expire>) -> Self {
         if clock == Clock::Realtime {

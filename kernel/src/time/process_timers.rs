@@ -1,6 +1,7 @@
 //! The timers that a process has. A child starts without; exec(2) keeps the interval timers and deletes the POSIX ones.
 
 use super::clock::Clock;
+use super::countdown::Countdown;
 use super::interval_timer::{IntervalTimer, Kind};
 use super::posix_timer::{Notify, PosixTimer};
 use crate::error::{Errno, Result};
@@ -39,6 +40,7 @@ impl ProcessTimers {
         if timers.len() >= MAX_POSIX || ostd::mm::is_exhausted() {
             return Err(Errno::EAGAIN.into());
         }
+        Countdown::reserve().map_err(|_| Errno::EAGAIN)?;
         let mut id = 0;
         for &used in timers.keys() {
             if used != id {

@@ -47,5 +47,7 @@ pub(super) fn run() {
             (!dead.is_empty()).then(|| core::mem::take(&mut *dead))
         });
         drop(dead);
+        #[cfg(target_os = "none")]
+        crate::mm::kspace::trim_stacks();
     }
 }

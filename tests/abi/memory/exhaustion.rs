@@ -19,19 +19,19 @@ cases!("memory":
 );
 
 /// Whether this binary is the machine's init, so that there is nothing else to harm.
-fn is_alone() -> bool {
+pub fn is_alone() -> bool {
     let own = std::fs::read_link("/proc/self/exe").ok();
     own.is_some() && std::fs::read_link("/proc/1/exe").ok() == own
 }
 
-fn free_kib() -> u64 {
+pub fn free_kib() -> u64 {
     let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("MemFree:")).unwrap_or_default();
     line.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
 /// Memory that a child has left is back, give or take what caches keep.
-fn memory_is_back(before: u64) -> Outcome {
+pub fn memory_is_back(before: u64) -> Outcome {
     child::until("free memory is back", || Ok(free_kib() + 32 * 1024 > before))
 }
 

@@ -10,8 +10,17 @@ mod file;
 mod map;
 mod mapping;
 mod remap;
+mod scarcity;
 
 pub use mapping::Mapping;
 
-pub const CASES: &[&[Case]] =
-    &[map::CASES, fault::CASES, file::CASES, remap::CASES, brk::CASES, advice::CASES, exhaustion::CASES];
+pub const CASES: &[&[Case]] = &[
+    map::CASES,
+    fault::CASES,
+    file::CASES,
+    remap::CASES,
+    brk::CASES,
+    advice::CASES,
+    exhaustion::CASES,
+    scarcity::CASES,
+];

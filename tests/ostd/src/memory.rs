@@ -132,7 +132,7 @@ fn fragment_memory() -> (Vec<UFrame>, Vec<Segment>) {
     while let Ok(frame) = UFrame::alloc_dirty() {
         frames.push(frame);
     }
-    frames.retain(|frame| frame.paddr() / PAGE_SIZE % 2 == 0);
+    frames.retain(|frame| (frame.paddr() / PAGE_SIZE).is_multiple_of(2));
     let mut runs = Vec::with_capacity(frames.len());
     for len in [4096, 256, 16, 4, 2] {
         while let Ok(run) = Segment::alloc_zeroed(len) {

@@ -11,7 +11,7 @@ mod gap;
 #[cfg(test)]
 mod tests;
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, TryReserveError};
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -131,15 +131,19 @@ impl<V: Interval> IntervalMap<V> {
     }
 
     /// Takes out everything in `range`, cutting entries at its edges.
-    pub fn cut(&mut self, range: Range<usize>) -> Vec<(Range<usize>, V)> {
-        self.isolate(range.clone());
+    ///
+    /// # Errors
+    /// Without memory for the list of what comes out; nothing has changed then.
+    pub fn cut(&mut self, range: Range<usize>) -> Result<Vec<(Range<usize>, V)>, TryReserveError> {
         let mut out = Vec::new();
+        out.try_reserve_exact(self.overlapping(range.clone()).count())?;
+        self.isolate(range.clone());
         while let Some((&start, _)) = self.entries.range(range.clone()).next() {
             if let Some(entry) = self.entries.remove(&start) {
                 out.push((start..entry.end, entry.value));
             }
         }
-        out
+        Ok(out)
     }
 
     /// Cuts entries at the edges of `range`, so that each lies inside or outside of it.

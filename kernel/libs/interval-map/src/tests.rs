@@ -49,14 +49,14 @@ type Model = [Option<(u8, usize)>; SPACE];
 fn apply(map: &mut IntervalMap<Paint>, model: &mut Model, step: &Step) {
     match step {
         Step::Put(range, colour) => {
-            map.cut(range.clone());
+            map.cut(range.clone()).unwrap();
             // Offsets are absolute, so that same-coloured neighbours can always be merged.
             map.insert(range.clone(), Paint { colour: *colour, offset: range.start });
             map.merge(range.clone());
             range.clone().for_each(|i| model[i] = Some((*colour, i)));
         }
         Step::Cut(range) => {
-            let out = map.cut(range.clone());
+            let out = map.cut(range.clone()).unwrap();
             let units: usize = out.iter().map(|(r, _)| r.len()).sum();
             assert_eq!(units, range.clone().filter(|&i| model[i].is_some()).count());
             range.clone().for_each(|i| model[i] = None);

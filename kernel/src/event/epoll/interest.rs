@@ -1,6 +1,7 @@
 //! One watched file, and the queue of those on which something happened.
 
 use super::Key;
+use crate::error::{Errno, Result};
 use crate::event::{IoEvents, Observer, Pollee};
 use crate::fs::open_file::OpenFile;
 use alloc::collections::VecDeque;
@@ -182,11 +183,14 @@ impl Ready {
     }
 
     /// Makes room for `interests`, so that observers need not allocate.
-    pub(super) fn reserve(&self, interests: usize) {
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub(super) fn reserve(&self, interests: usize) -> Result<()> {
         let mut queue = self.queue.lock_irq();
         // Those that are watched no more stay in it for a while.
         let more = (interests + queue.retired).saturating_sub(queue.interests.len());
-        queue.interests.reserve(more);
+        queue.interests.try_reserve(more).map_err(|_| Errno::ENOMEM.into())
     }
 
     fn push(&self, interest: Arc<Interest>) -> bool {

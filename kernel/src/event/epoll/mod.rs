@@ -60,9 +60,9 @@ impl Epoll {
         }
         interests.sweep();
         let interest = Interest::new(file, key, event, self.ready.clone());
+        self.ready.reserve(interests.by_key.len() + 1)?;
+        pollee.register(interest.as_observer(), super::IoEvents::all())?;
         interests.by_key.insert(key, interest.clone());
-        self.ready.reserve(interests.by_key.len());
-        pollee.register(interest.as_observer(), super::IoEvents::all());
         interest.look(file);
         Ok(())
     }

@@ -95,7 +95,7 @@ impl FileOps for Reading {
             none => {
                 let mut new = Text::default();
                 self.source.show(&mut new)?;
-                none.insert(new.into_bytes())
+                none.insert(new.into_bytes()?)
             }
         };
         let rest = usize::try_from(offset).ok().and_then(|offset| bytes.get(offset..)).unwrap_or_default();

@@ -71,8 +71,8 @@ impl Entries {
     }
 
     /// All that is named here; the directory is empty afterwards.
-    pub fn take_all(&mut self) -> Vec<Arc<TmpfsInode>> {
+    pub fn take_all(&mut self) -> impl Iterator<Item = Arc<TmpfsInode>> + use<> {
         self.by_name.clear();
-        core::mem::take(&mut self.by_position).into_values().map(|entry| entry.inode).collect()
+        core::mem::take(&mut self.by_position).into_values().map(|entry| entry.inode)
     }
 }

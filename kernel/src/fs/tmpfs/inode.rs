@@ -100,10 +100,10 @@ impl TmpfsInode {
     }
 
     /// Takes all entries out of a directory that nobody can reach any more.
-    pub fn take_entries(&self) -> Vec<Arc<Self>> {
-        match &self.body {
-            Body::Directory { entries, .. } => entries.lock().take_all(),
-            _ => Vec::new(),
+    pub fn take_directories(&self, pending: &mut Vec<Arc<Self>>) {
+        if let Body::Directory { entries, .. } = &self.body {
+            let all = entries.lock().take_all();
+            pending.extend(all.filter(|inode| matches!(inode.body, Body::Directory { .. })));
         }
     }
 

@@ -140,9 +140,10 @@ impl SuperBlockOps for Ops {
 
     fn released(&self) {
         // Directories hold their entries: take the tree apart by a list, for its depth is the users' choice.
-        let mut pending = self.root.take_entries();
+        let mut pending = Vec::new();
+        self.root.take_directories(&mut pending);
         while let Some(inode) = pending.pop() {
-            pending.extend(inode.take_entries());
+            inode.take_directories(&mut pending);
         }
     }
 }

@@ -187,8 +187,12 @@ impl Dentry {
         self.child_locked(name)
     }
 
-    /// As [`Self::child`], for a caller that holds the directory's lock.
+    /// As [`Self::child`], for a caller that holds the directory's lock. Makes room for one more child, which such a caller may put.
     pub fn child_locked(self: &Arc<Self>, name: &[u8]) -> Result<Arc<Self>> {
+        if let Some(directory) = self.directory.as_deref() {
+            let rehash = |child: &Child| dentry_cache::hash(&child.name);
+            directory.children.lock().try_reserve(1, rehash).map_err(|_| Errno::ENOMEM)?;
+        }
         if let Some(child) = self.cached_child(name) {
             return Ok(child);
         }
@@ -259,9 +263,10 @@ impl Dentry {
 
     /// Empties the tables of this tree: what nobody holds goes away.
     pub fn forget_tree(&self) {
-        let mut pending = self.take_children();
+        let mut pending = Vec::new();
+        self.take_children(&mut pending);
         while let Some(dentry) = pending.pop() {
-            pending.extend(dentry.take_children());
+            dentry.take_children(&mut pending);
         }
     }
 
@@ -271,7 +276,7 @@ impl Dentry {
         if self.state.fetch_and(!REFERENCED, Ordering::AcqRel) & REFERENCED != 0 || self.is_mount_point() {
             return false;
         }
-        if self.directory.as_ref().is_some_and(|directory| !directory.children.lock().is_empty()) {
+        if self.has_children() {
             return false;
         }
         let Some(parent) = self.parent() else { return true };
@@ -338,10 +343,16 @@ impl Dentry {
         }
     }
 
-    fn take_children(&self) -> Vec<Arc<Self>> {
-        let Some(directory) = self.directory.as_deref() else { return Vec::new() };
+    /// Empties the table, and adds those of its children to `pending` that have some themselves: however many names there are, the list is as long
+    /// as the directories are many.
+    fn take_children(&self, pending: &mut Vec<Arc<Self>>) {
+        let Some(directory) = self.directory.as_deref() else { return };
         let table = core::mem::take(&mut *directory.children.lock());
-        table.into_iter().map(|child| child.dentry).collect()
+        pending.extend(table.into_iter().map(|child| child.dentry).filter(|child| child.has_children()));
+    }
+
+    fn has_children(&self) -> bool {
+        self.directory.as_ref().is_some_and(|directory| !directory.children.lock().is_empty())
     }
 }
 

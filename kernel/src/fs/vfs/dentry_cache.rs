@@ -49,7 +49,10 @@ pub(super) fn track(dentry: &Arc<Dentry>) {
     let alive = alive();
     let len = {
         let mut clock = CLOCK.lock();
-        clock.push_back(Arc::downgrade(dentry));
+        // Without memory it is not known to the shrinker, and goes with its directory or its file.
+        if clock.try_reserve(1).is_ok() {
+            clock.push_back(Arc::downgrade(dentry));
+        }
         clock.len()
     };
     if len > 2 * alive + 1024 {

@@ -82,12 +82,16 @@ pub fn set(inode: &Arc<dyn Inode>, wanted: FileLock, may_wait: bool) -> Result<(
     }
     let list = list_of(inode);
     let try_set = || match put(&list, &wanted) {
-        None => Some(Ok(())),
-        Some(_) if !may_wait => Some(Err(Errno::EAGAIN.into())),
-        Some(blocker) if would_circle(wanted.owner, blocker.owner) => Some(Err(Errno::EDEADLOCK.into())),
-        Some(blocker) => {
+        Ok(None) => Some(Ok(())),
+        Err(error) => Some(Err(error)),
+        Ok(Some(_)) if !may_wait => Some(Err(Errno::EAGAIN.into())),
+        Ok(Some(blocker)) if would_circle(wanted.owner, blocker.owner) => Some(Err(Errno::EDEADLOCK.into())),
+        Ok(Some(blocker)) => {
             let mut waiting = WAITING.lock();
             waiting.retain(|(waiter, _)| *waiter != wanted.owner);
+            if waiting.try_reserve(1).is_err() {
+                return Some(Err(Errno::ENOLCK.into()));
+            }
             waiting.push((wanted.owner, blocker.owner));
             None
         }
@@ -128,12 +132,18 @@ pub fn on_description_closed(file: &OpenFile) {
     }
 }
 
-/// Sets `wanted` if nothing is in its way; else what is.
-fn put(list: &LockList, wanted: &FileLock) -> Option<FileLock> {
+/// Sets `wanted` if nothing is in its way; else gives what is.
+///
+/// # Errors
+/// ENOLCK without memory.
+fn put(list: &LockList, wanted: &FileLock) -> Result<Option<FileLock>> {
+    /// The lock, and what it leaves of one that it cuts in two.
+    const MOST_NEW: usize = 3;
     let mut locks = list.locks.lock();
     if let Some(blocker) = locks.iter().find(|lock| lock.conflicts(wanted)) {
-        return Some(*blocker);
+        return Ok(Some(*blocker));
     }
+    locks.try_reserve(MOST_NEW).map_err(|_| Errno::ENOLCK)?;
     cut(&mut locks, wanted.owner, wanted.start, wanted.end);
     // Neighbours of the same kind become one, so that a program that locks record by record does not grow the list.
     let mut merged = *wanted;
@@ -152,7 +162,7 @@ fn put(list: &LockList, wanted: &FileLock) -> Option<FileLock> {
     drop(locks);
     // A downgrade may let others in.
     list.changed.wake_all();
-    None
+    Ok(None)
 }
 
 fn cut(locks: &mut Vec<FileLock>, owner: Owner, start: u64, end: u64) {

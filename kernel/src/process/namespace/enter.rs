@@ -41,7 +41,7 @@ pub fn unshare(process: &Arc<Process>, flags: u64) -> Result<()> {
     if flags & CLONE_FILES != 0 {
         let fds = process.fds();
         if Arc::strong_count(&fds) > 2 {
-            process.replace_fds(Some(Arc::new(fds.duplicate())));
+            process.replace_fds(Some(Arc::new(fds.duplicate()?)));
         }
     }
     Ok(())

@@ -19,7 +19,7 @@ pub fn sys_close_range(first: u32, last: u32, flags: u32, context: &mut Context<
         return Err(Errno::EINVAL.into());
     }
     if flags & CLOSE_RANGE_UNSHARE != 0 {
-        let own = context.process.fds().duplicate();
+        let own = context.process.fds().duplicate()?;
         context.process.replace_fds(Some(Arc::new(own)));
     }
     let fds = context.process.fds();

@@ -53,7 +53,7 @@ pub fn sys_execveat(
     };
     if strings.arguments.count() == 0 {
         // Programs rely on argv[0]: an empty vector gets an empty string (Linux 5.18).
-        strings.arguments.push(b"");
+        strings.arguments.push(b"")?;
     }
     exec::execute(context.thread, context.user, found, &name, strings)?;
     Ok(0)
@@ -83,7 +83,7 @@ fn read_strings(list: UserPtr<u64>, context: &Context<'_>) -> Result<Strings> {
             return Ok(strings);
         }
         let string = UserCStr::new(address as usize).read(MAX_STRING)?;
-        strings.push(&string.ok_or(Error::with(Errno::E2BIG, "a string is too long"))?);
+        strings.push(&string.ok_or(Error::with(Errno::E2BIG, "a string is too long"))?)?;
         at += size_of::<u64>();
         // Before the kernel holds more than it has to.
         strings.check(limit)?;

@@ -24,7 +24,7 @@ mod tables;
 #[cfg(target_os = "none")]
 pub(crate) use self::mmio::map as map_mmio;
 #[cfg(target_os = "none")]
-pub(crate) use self::stack::{KernelStack, mapped_frames as stack_frames};
+pub(crate) use self::stack::{KernelStack, mapped_frames as stack_frames, trim as trim_stacks};
 #[cfg(target_os = "none")]
 pub(super) use self::tables::init;
 #[cfg(target_os = "none")]

@@ -1,6 +1,6 @@
 //! Kernel stacks: 64 KiB above 64 KiB of nothing, so that an overflow faults instead of overwriting.
 //!
-//! Stacks of ended tasks are kept for the next ones. They are given back to the frames from [`KernelStack::new`] only, never where a
+//! Stacks of ended tasks are kept for the next ones. They are given back to the frames by the task that reaps ([`trim`]), never where a
 //! stack is dropped: that may be deep in a task switch, where waiting for other CPUs to flush is out of the question.
 
 use alloc::vec::Vec;
@@ -20,7 +20,7 @@ const PAGES: usize = LEN / PAGE_SIZE;
 /// A stack and the guard below it.
 const SLOT: usize = 2 * LEN;
 const SLOTS: u32 = ((256 << 30) / SLOT) as u32;
-/// Idle stacks kept; of more than these, each new task gives one back.
+/// Idle stacks kept.
 const KEPT: usize = 64;
 
 /// A stack that is ours alone.
@@ -54,7 +54,6 @@ impl KernelStack {
     /// # Errors
     /// [`Error::NoMemory`].
     pub(crate) fn new() -> Result<Self> {
-        trim();
         machine::with_cpu(|_| {
             let mut slots = SLOTS_IN_USE.lock();
             if let Some(slot) = slots.idle.pop() {
@@ -115,23 +114,41 @@ fn map(slot: u32) -> Result<()> {
     Ok(())
 }
 
-/// Gives back an idle stack if there are many.
-fn trim() {
-    let victim = machine::with_cpu(|_| {
-        let mut slots = SLOTS_IN_USE.lock();
-        (slots.idle.len() > KEPT).then(|| slots.idle.pop()).flatten()
-    });
-    let Some(slot) = victim else { return };
-    let mut frames = [None; PAGES];
-    for (page, frame) in frames.iter_mut().enumerate() {
-        *frame = remove_page(base(slot) + page * PAGE_SIZE);
-    }
-    tlb::flush_kernel(base(slot), PAGES);
-    frames.into_iter().flatten().for_each(allocator::free_one);
+/// Gives back idle stacks if there are many. Called where nothing is held: it waits for other CPUs.
+pub(crate) fn trim() {
+    while give_back_some() {}
+}
+
+fn give_back_some() -> bool {
+    /// One flush for so many.
+    const AT_A_TIME: usize = 8;
+    let mut victims = [None; AT_A_TIME];
     machine::with_cpu(|_| {
         let mut slots = SLOTS_IN_USE.lock();
-        slots.unmapped.push(slot);
-        slots.mapped -= 1;
+        for victim in &mut victims {
+            *victim = (slots.idle.len() > KEPT).then(|| slots.idle.pop()).flatten();
+        }
+    });
+    let mut frames = [[None; PAGES]; AT_A_TIME];
+    let mut lowest = None;
+    let mut highest = 0;
+    for (slot, frames) in victims.into_iter().flatten().zip(&mut frames) {
+        for (page, frame) in frames.iter_mut().enumerate() {
+            *frame = remove_page(base(slot) + page * PAGE_SIZE);
+        }
+        lowest = Some(lowest.map_or(slot, |lowest: u32| lowest.min(slot)));
+        highest = highest.max(slot);
+    }
+    let Some(lowest) = lowest else { return false };
+    tlb::flush_kernel(base(lowest), (base(highest) + LEN - base(lowest)) / PAGE_SIZE);
+    frames.iter().flatten().flatten().copied().for_each(allocator::free_one);
+    machine::with_cpu(|_| {
+        let mut slots = SLOTS_IN_USE.lock();
+        for slot in victims.into_iter().flatten() {
+            slots.unmapped.push(slot);
+            slots.mapped -= 1;
+        }
         MAPPED.store(slots.mapped, Ordering::Relaxed);
     });
+    true
 }

@@ -85,10 +85,12 @@ impl Listing for FdInfos {
 }
 
 fn list(subject: &Subject, class: Class, file_type: FileType, from: u64, emit: Emit<'_>) -> Result<()> {
-    for (fd, _) in subject.check_access()?.fds().open_fds() {
-        let number = fd.0 as u64;
-        let name = format!("{number}");
-        if number >= from && !emit(name.as_bytes(), subject.ino(class, number), file_type, number + 1) {
+    let fds = subject.check_access()?.fds();
+    let mut next = u32::try_from(from).unwrap_or(u32::MAX);
+    while let Some(fd) = fds.next_open(next) {
+        next = fd.0 as u32 + 1;
+        let name = format!("{fd}", fd = fd.0);
+        if !emit(name.as_bytes(), subject.ino(class, fd.0 as u64), file_type, u64::from(next)) {
             break;
         }
     }

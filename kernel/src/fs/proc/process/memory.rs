@@ -22,7 +22,7 @@ const PIECE: usize = 1024;
 pub fn show_maps(subject: &Subject, text: &mut Text) -> Result<()> {
     let Some(memory) = subject.check_access()?.address_space() else { return Ok(()) };
     let root = reader_root()?;
-    for report in memory.report(false) {
+    for report in memory.report(false)? {
         show_area(&report, &root, text);
     }
     Ok(())
@@ -32,7 +32,7 @@ pub fn show_maps(subject: &Subject, text: &mut Text) -> Result<()> {
 pub fn show_smaps(subject: &Subject, text: &mut Text) -> Result<()> {
     let Some(memory) = subject.check_access()?.address_space() else { return Ok(()) };
     let root = reader_root()?;
-    for report in memory.report(true) {
+    for report in memory.report(true)? {
         show_area(&report, &root, text);
         let pages = (report.range.end - report.range.start) / PAGE_SIZE;
         let sizes = [("Size", pages), ("KernelPageSize", 1), ("MMUPageSize", 1)];
@@ -56,7 +56,7 @@ pub fn show_smaps(subject: &Subject, text: &mut Text) -> Result<()> {
 /// /proc/PID/smaps_rollup.
 pub fn show_smaps_rollup(subject: &Subject, text: &mut Text) -> Result<()> {
     let Some(memory) = subject.check_access()?.address_space() else { return Err(Errno::ESRCH.into()) };
-    let reports = memory.report(true);
+    let reports = memory.report(true)?;
     let (Some(first), Some(last)) = (reports.first(), reports.last()) else { return Ok(()) };
     let start = text.len();
     text.add(format_args!("{:08x}-{:08x} ---p 00000000 00:00 0 ", first.range.start, last.range.end));

@@ -48,8 +48,7 @@ fn show_ids(subject: &Subject, process: &Process, thread: Option<&Arc<Thread>>, 
     for (label, ids) in [("Uid", &credentials.uid), ("Gid", &credentials.gid)] {
         text.add(format_args!("{label}:\t{}\t{}\t{}\t{}\n", ids[0], ids[1], ids[2], ids[3]));
     }
-    let slots = process.fds().open_fds().iter().map(|(fd, _)| fd.0 + 1).max().unwrap_or(0);
-    text.add(format_args!("FDSize:\t{}\nGroups:\t", (slots as u32).next_power_of_two().max(64)));
+    text.add(format_args!("FDSize:\t{}\nGroups:\t", process.fds().len().next_power_of_two().max(64)));
     for group in credentials.groups.iter() {
         text.add(format_args!("{group} "));
     }
