@@ -7,9 +7,9 @@
 //!
 //! One namespace's packets are looked at by one task at a time, so they stay in order.
 
-use super::ip;
 use super::ns::NetNs;
 use super::packet::Packet;
+use super::{teardown, timers};
 use crate::error::Result;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
@@ -59,7 +59,7 @@ pub fn wake_server() {
     SERVER.wake_one();
 }
 
-/// Queues a packet that came in by `packet.link`, a link of `namespace`'s; its window starts at the IP header.
+/// Queues what came in by `packet.link`, a link of `namespace`'s, for [`super::link::Link::receive`].
 pub fn push(namespace: &Arc<NetNs>, packet: Packet) {
     let backlog = namespace.backlog();
     {
@@ -96,8 +96,11 @@ pub fn run<R>(work: impl FnOnce() -> R) -> R {
 /// The network task.
 fn serve() {
     loop {
-        SERVER.wait_until(|| (!PENDING.lock().is_empty() || super::teardown::is_due()).then_some(()));
-        super::teardown::run();
+        SERVER.wait_until(|| {
+            (!PENDING.lock().is_empty() || teardown::is_due() || timers::is_due()).then_some(())
+        });
+        teardown::run();
+        timers::run();
         run(|| ());
         ostd::task::yield_now();
     }
@@ -110,8 +113,10 @@ fn drain() {
         let backlog = namespace.backlog();
         for _ in 0..TURN.min(left) {
             let Some(packet) = backlog.pop() else { break };
-            ip::input::receive(&namespace, packet);
             left -= 1;
+            if let Some(link) = packet.link.clone() {
+                link.receive(packet);
+            }
         }
         backlog.is_pending.store(false, Ordering::SeqCst);
         // Whoever queued in between saw that we were at it.

@@ -23,6 +23,7 @@ pub mod unix;
 
 mod backlog;
 mod teardown;
+mod timers;
 
 pub use message::{Incoming, Outgoing, Source};
 pub use options::Options;

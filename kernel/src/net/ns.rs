@@ -18,11 +18,14 @@
 use super::backlog::Backlog;
 use super::event::{self, Event};
 use super::ip::address::{IFA_F_NOPREFIXROUTE, IFA_F_SECONDARY};
+use super::ip::icmp::RateLimit;
+use super::ip::path_mtu::PathMtus;
+use super::ip::reassembly;
 use super::ip::route::RTPROT_KERNEL;
 use super::ip::{Address, Hints, Route, RouteEntry, RouteKind, Scope};
-use super::link::{Link, NAME_LEN, flags, loopback};
+use super::link::{Link, NAME_LEN, flags, loopback, neighbour};
 use super::settings::Settings;
-use super::teardown;
+use super::{teardown, timers};
 use crate::error::{Errno, Error, Result};
 use crate::process::namespace::NamespaceId;
 use crate::thread::Thread;
@@ -31,6 +34,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
+use coffer_fragments::Assembler;
 use coffer_prefix_map::PrefixMap;
 use core::net::Ipv4Addr;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -52,6 +56,11 @@ pub struct NetNs {
     tables: SpinLock<Tables>,
     generation: AtomicU64,
     backlog: Backlog,
+    path_mtus: PathMtus,
+    /// Datagrams that are not whole yet.
+    pub(super) fragments: SpinLock<Assembler>,
+    /// How many ICMP errors it may send.
+    pub(super) icmp_limit: RateLimit,
     /// /proc/sys/net.
     pub settings: Settings,
 }
@@ -102,12 +111,16 @@ impl NetNs {
             Tables { links: BTreeMap::from([(1, loopback.clone())]), last_index: 1, ..Tables::default() };
         Arc::new_cyclic(|this| {
             loopback.set_namespace(Weak::clone(this));
+            timers::register(this);
             Self {
                 id,
                 loopback,
                 tables: SpinLock::new(tables),
                 generation: AtomicU64::new(0),
                 backlog: Backlog::default(),
+                path_mtus: PathMtus::default(),
+                fragments: SpinLock::new(reassembly::none()),
+                icmp_limit: RateLimit::default(),
                 settings: Settings::default(),
             }
         })
@@ -134,6 +147,11 @@ impl NetNs {
 
     pub(super) fn backlog(&self) -> &Backlog {
         &self.backlog
+    }
+
+    /// Does what a second's passing calls for; `true`: there will be more.
+    pub(super) fn tick(self: &Arc<Self>) -> bool {
+        reassembly::tick(self)
     }
 
     fn change<R>(&self, change: impl FnOnce(&mut Tables) -> R) -> R {
@@ -287,6 +305,7 @@ impl NetNs {
         }
         for address in self.addresses_of(link.index()) {
             self.add_network_route(configuration, &address);
+            neighbour::announce(link, address.address());
         }
     }
 
@@ -343,6 +362,7 @@ impl NetNs {
         self.announce(configuration, &Event::AddressAdded(&address));
         if link.is_up() {
             self.add_network_route(configuration, &address);
+            neighbour::announce(&link, address.address());
         }
         Ok(())
     }
@@ -519,7 +539,8 @@ impl NetNs {
         let source = bound_source
             .or_else(|| entry.and_then(|entry| entry.source))
             .unwrap_or_else(|| tables.source_for(gateway.unwrap_or(destination), link.index()));
-        let mtu = entry.and_then(|entry| entry.mtu).unwrap_or(u32::MAX).min(link.mtu()).max(68);
+        let mtu = entry.and_then(|entry| entry.mtu).unwrap_or(u32::MAX).min(link.mtu());
+        let mtu = mtu.min(self.path_mtus.find(destination)).max(68);
         Ok(Route { destination, link, source, gateway, kind, mtu })
     }
 
@@ -533,6 +554,22 @@ impl NetNs {
             RouteKind::Unicast => None,
             kind => Some(kind),
         }
+    }
+
+    /// Whether `address` means all hosts on that link.
+    pub fn is_broadcast_on(&self, address: Ipv4Addr, link: u32) -> bool {
+        self.tables.lock().kind_of(address, link) == RouteKind::Broadcast
+    }
+
+    /// The address to ask a neighbour from.
+    pub(super) fn source_on(&self, link: u32, neighbour: Ipv4Addr) -> Ipv4Addr {
+        self.tables.lock().source_for(neighbour, link)
+    }
+
+    /// A router says that packets of `len` bytes to `destination` are too long, and `mtu` would not be; 0: it does not say what would.
+    pub(super) fn note_path_mtu(&self, destination: Ipv4Addr, mtu: u16, len: u16) {
+        self.path_mtus.note(destination, mtu, len);
+        self.generation.fetch_add(1, Ordering::Release);
     }
 
     /// Checks link and gateway, and finds out the link of a gateway.

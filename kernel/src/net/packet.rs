@@ -49,6 +49,8 @@ pub struct Packet {
     pub checksum: Checksum,
     /// Whether it is to be cut into segments.
     pub segmentation: Option<Segmentation>,
+    /// Whether the frame that it came in was for this machine alone.
+    pub is_for_one: bool,
     /// The link that it came in by; `None` for one of our own.
     pub link: Option<Arc<Link>>,
     /// What address translation knows of it.
@@ -97,6 +99,11 @@ impl Packet {
         Ok(packet)
     }
 
+    /// A packet whose window starts `headroom` bytes into `bytes`; `None` if it is shorter than that.
+    pub fn from_bytes(bytes: Vec<u8>, headroom: usize) -> Option<Self> {
+        (bytes.len() >= headroom).then(|| Self { bytes, start: headroom, ..Self::default() })
+    }
+
     /// A copy, with all that is known of it.
     ///
     /// # Errors
@@ -107,6 +114,7 @@ impl Packet {
             checksum: self.checksum,
             segmentation: self.segmentation,
             link: self.link.clone(),
+            is_for_one: self.is_for_one,
             tracking: self.tracking,
             ..copy
         })

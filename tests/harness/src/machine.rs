@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::accelerator::Accelerator;
 use crate::console::{Console, OnLine};
+use crate::network::Network;
 use crate::ports::Listeners;
 use crate::running::Running;
 use crate::{DEBUG_EXIT_PORT, Error};
@@ -71,6 +72,8 @@ pub struct Machine {
     pub clock: Clock,
     /// Its disks, besides the one that it boots from.
     pub disks: Vec<Disk>,
+    /// Its network card; none, if there is nothing to talk to.
+    pub network: Option<Network>,
     /// Whether it has the runtime's four ports.
     pub has_ports: bool,
     /// Whether a Ctrl-C on the caller's terminal leaves it alone, because it is for the container. Otherwise it ends the machine
@@ -83,7 +86,7 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Two CPUs, 2 GiB, the best accelerator, real time, no disk, no ports.
+    /// Two CPUs, 2 GiB, the best accelerator, real time, no disk, no network, no ports.
     #[must_use]
     pub fn new(boot: Boot) -> Self {
         Self {
@@ -93,6 +96,7 @@ impl Machine {
             accelerator: Accelerator::detect(),
             clock: Clock::Real,
             disks: Vec::new(),
+            network: None,
             has_ports: false,
             ignores_interrupt: false,
             console_log: None,
@@ -145,6 +149,9 @@ impl Machine {
         self.add_boot(&mut line)?;
         for (index, disk) in self.disks.iter().enumerate() {
             line.add_disk(&format!("disk{index}"), &disk.path, &format!("serial={}", disk.serial));
+        }
+        if let Some(network) = &self.network {
+            line.add(network.arguments());
         }
         if let Some(listeners) = listeners {
             line.add(["-device", "virtio-serial-pci"]);

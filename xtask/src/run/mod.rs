@@ -11,7 +11,9 @@ use std::{fs, process};
 use anyhow::Context as _;
 use clap::Args;
 use coffer_harness::control::{Event, Run};
-use coffer_harness::{Artifacts, Disk, Ended, Finished, IMAGE_DISK, Machine, Session, Streams};
+use coffer_harness::{
+    Artifacts, Disk, Ended, Finished, Forward, IMAGE_DISK, Machine, Network, Protocol, Session, Streams,
+};
 
 use crate::image;
 use crate::packages;
@@ -63,6 +65,12 @@ pub struct Arguments {
     /// End the machine after that many seconds.
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<u64>,
+    /// Give the machine a network card on QEMU's user network.
+    #[arg(long)]
+    net: bool,
+    /// Forward a port of 127.0.0.1 to the machine (HOST:GUEST, optionally with /udp); implies --net.
+    #[arg(short, long = "publish", value_name = "HOST:GUEST", value_parser = forward)]
+    publish: Vec<Forward>,
     /// Show the machine's console.
     #[arg(short, long)]
     verbose: bool,
@@ -110,7 +118,22 @@ fn machine(arguments: &Arguments, image: &Artifacts) -> anyhow::Result<Machine> 
     machine.memory_mib = arguments.memory;
     machine.has_ports = true;
     machine.ignores_interrupt = true;
+    if arguments.net || !arguments.publish.is_empty() {
+        machine.network = Some(Network { forwards: arguments.publish.clone(), ..Network::default() });
+    }
     Ok(machine)
+}
+
+/// Reads `HOST:GUEST` with an optional `/tcp` or `/udp`.
+fn forward(text: &str) -> Result<Forward, String> {
+    let (ports, protocol) = match text.rsplit_once('/') {
+        None | Some((_, "tcp")) => (text.trim_end_matches("/tcp"), Protocol::Tcp),
+        Some((ports, "udp")) => (ports, Protocol::Udp),
+        Some((_, other)) => return Err(format!("{other} is neither tcp nor udp")),
+    };
+    let (host, guest) = ports.split_once(':').ok_or("it has no colon between host's and guest's port")?;
+    let port = |text: &str| text.parse().map_err(|_| format!("{text} is no port"));
+    Ok(Forward { protocol, host: port(host)?, guest: port(guest)? })
 }
 
 fn boot(arguments: &Arguments, machine: &Machine) -> anyhow::Result<Finished> {

@@ -20,6 +20,8 @@ pub use transport::{Device, DeviceConfig, Error, Vector};
 
 /// Device ids (virtio 1.2, chapter 5).
 pub mod id {
+    /// Network card.
+    pub const NETWORK: u16 = 1;
     /// Block device.
     pub const BLOCK: u16 = 2;
     /// Console.

@@ -164,6 +164,14 @@ impl<T> Queue<T> {
         }
     }
 
+    /// Whether the device is to interrupt when it has used something. A hint, which takes effect at once or a little later; ask
+    /// [`Self::has_used`] after turning it on.
+    pub fn set_interrupts(&mut self, is_on: bool) {
+        self.memory.store_u16(self.driver_offset, if is_on { 0 } else { AVAILABLE_NO_INTERRUPT });
+        // The flag must be visible before the used index is read (2.7.7.1).
+        fence(Ordering::SeqCst);
+    }
+
     /// Whether the device says that it has used something.
     pub fn has_used(&self) -> bool {
         !self.is_broken && self.memory.load_u16(self.device_offset + AVAILABLE_INDEX) != self.used

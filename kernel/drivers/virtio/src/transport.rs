@@ -223,6 +223,11 @@ impl Device {
         Ok(agreed)
     }
 
+    /// The features that the device offers.
+    pub fn offered(&self) -> u64 {
+        self.offered_features()
+    }
+
     pub(crate) fn offered_features(&self) -> u64 {
         (0..2u32).fold(0, |offered, half| {
             self.common.write_u32(common::DEVICE_FEATURE_SELECT, half);
@@ -317,6 +322,19 @@ impl Device {
     pub fn start(&self) {
         self.common.write_u16(common::CONFIG_MSIX_VECTOR, NO_VECTOR);
         self.add_status(STATUS_DRIVER_OK);
+    }
+
+    /// As [`Self::start`]; `vector` tells that the device's configuration has changed.
+    ///
+    /// # Errors
+    /// [`Error::Resource`].
+    pub fn start_watching(&self, vector: Vector) -> Result<(), Error> {
+        self.common.write_u16(common::CONFIG_MSIX_VECTOR, vector.0);
+        if self.common.read_u16(common::CONFIG_MSIX_VECTOR) != vector.0 {
+            return Err(Error::Resource);
+        }
+        self.add_status(STATUS_DRIVER_OK);
+        Ok(())
     }
 
     /// The device's own configuration.

@@ -1,15 +1,18 @@
-//! Virtio devices: disks become block devices, named console ports character devices.
+//! Virtio devices: disks become block devices, named console ports character devices, network cards links.
 
 mod entropy;
 mod port;
 
 use super::registry;
+use crate::net::link::ethernet;
+use crate::random;
 use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use coffer_virtio::{Device, id};
 use coffer_virtio_blk::VirtioBlk;
 use coffer_virtio_console::{Console, Port, settle_deadline_ns};
+use coffer_virtio_net::VirtioNet;
 use ostd::pci::Function;
 use ostd::sync::SpinLock;
 use ostd::task::Task;
@@ -22,6 +25,7 @@ pub fn probe() {
         let result = match Device::probe(&function) {
             Some(id::BLOCK) => add_disk(function, &mut disks),
             Some(id::ENTROPY) => entropy::add(function),
+            Some(id::NETWORK) => add_network(function),
             Some(id::CONSOLE) => add_console(function, &mut consoles),
             _ => continue,
         };
@@ -39,6 +43,11 @@ fn add_disk(function: Function, count: &mut u8) -> Result<(), coffer_virtio::Err
         *count += 1;
     }
     Ok(())
+}
+
+fn add_network(function: Function) -> Result<(), coffer_virtio::Error> {
+    let device = VirtioNet::new(function, |mac| random::fill(mac))?;
+    ethernet::add(device).map_err(|_| coffer_virtio::Error::Resource)
 }
 
 /// Devices live as long as the kernel: dropping one resets it.

@@ -2,9 +2,13 @@
 //! [`address`] are what the tables of [`super::ns`] hold. Headers are read and written by `smoltcp::wire`.
 
 pub mod address;
+pub mod forward;
+pub mod icmp;
 pub mod input;
 pub mod output;
+pub mod path_mtu;
 pub mod protocol;
+pub mod reassembly;
 pub mod route;
 
 pub use address::Address;

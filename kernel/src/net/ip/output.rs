@@ -89,10 +89,59 @@ impl NetNs {
         if !route.link.is_up() {
             return Err(Errno::ENETDOWN.into());
         }
-        if packet.len() > MAX_LEN || packet.segmentation.is_none() && packet.len() > route.mtu as usize {
+        if packet.len() > MAX_LEN || packet.ip().dont_frag() && is_too_long(&packet, route.mtu) {
             return Err(Error::with(Errno::EMSGSIZE, "longer than the route's MTU"));
         }
-        route.link.send_ip(packet, route.next_hop());
+        leave(self, route, packet);
         Ok(())
+    }
+}
+
+/// Whether a packet is longer than `mtu`; one that is to be segmented, whether its segments are.
+pub fn is_too_long(packet: &Packet, mtu: u32) -> bool {
+    match packet.segmentation {
+        // The headers take at most 60 bytes each, but a sender counted them when it chose the size.
+        Some(segmentation) => u32::from(segmentation.size) + 40 > mtu,
+        None => packet.len() > mtu as usize,
+    }
+}
+
+/// The last step of what this machine sends or forwards: cuts what is too long, and hands it to the link.
+pub fn leave(namespace: &Arc<NetNs>, route: &Route, packet: Packet) {
+    let _ = namespace;
+    if is_too_long(&packet, route.mtu) {
+        fragment(packet, route.mtu as usize, &mut |part| route.link.send_ip(part, route.next_hop()));
+    } else {
+        route.link.send_ip(packet, route.next_hop());
+    }
+}
+
+/// Cuts a packet into fragments of at most `mtu` bytes (RFC 791, 3.2).
+fn fragment(mut packet: Packet, mtu: usize, send: &mut dyn FnMut(Packet)) {
+    packet.complete_checksum();
+    let ip = packet.ip();
+    let header_len = usize::from(ip.header_len());
+    let (offset, had_more) = (usize::from(ip.frag_offset()), ip.more_frags());
+    let (header, payload) = packet.bytes().split_at(header_len);
+    // Offsets count in eights.
+    let room = mtu.saturating_sub(header_len) / 8 * 8;
+    if room == 0 {
+        return;
+    }
+    let count = payload.len().div_ceil(room);
+    for (index, chunk) in payload.chunks(room).enumerate() {
+        // What there is no memory for is lost, as on a wire.
+        let Ok(mut part) = Packet::copy_of(header) else { return };
+        if part.append(chunk).is_err() {
+            return;
+        }
+        let (total_len, at) = (part.len() as u16, (offset + index * room) as u16);
+        let mut ip = part.ip_mut();
+        ip.set_total_len(total_len);
+        ip.set_more_frags(had_more || index + 1 < count);
+        ip.set_frag_offset(at);
+        ip.fill_checksum();
+        part.link.clone_from(&packet.link);
+        send(part);
     }
 }

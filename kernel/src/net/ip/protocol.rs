@@ -2,6 +2,7 @@
 //!
 //! All of it is called in task context with no lock held, so receivers may send at once.
 
+use super::icmp;
 use crate::net::ns::NetNs;
 use crate::net::packet::Packet;
 use alloc::sync::Arc;
@@ -21,11 +22,12 @@ pub enum Refusal {
 /// # Errors
 /// [`Refusal`], with the packet: the sender gets an ICMP error. (A TCP receiver answers with RST itself.)
 pub fn deliver(namespace: &Arc<NetNs>, packet: Packet) -> Result<(), (Refusal, Packet)> {
-    let _ = namespace;
     // Raw sockets get their copies here.
     match packet.ip().next_header() {
-        // Arms of ICMP, UDP and TCP.
-        IpProtocol::Icmp => Ok(()),
+        IpProtocol::Icmp => {
+            icmp::input(namespace, &packet);
+            Ok(())
+        }
         _ => Err((Refusal::Protocol, packet)),
     }
 }

@@ -1,32 +1,54 @@
 //! Links (network interfaces, netdevice(7)): what they have in common is [`Link`], what tells them apart its [`Device`].
 //!
-//! A link lives in one namespace, which holds it; it knows that namespace weakly and can be moved. Packets leave by [`Link::send_ip`] and
-//! come in by [`Link::receive`], both in task context with no spin lock held.
+//! A link lives in one namespace, which holds it; it knows that namespace weakly and can be moved. IP packets leave by [`Link::send_ip`],
+//! frames by [`Link::send_frame`]; both come in by [`Link::receive`]. All in task context with no spin lock held.
 
+pub mod bridge;
+pub mod change;
 pub mod counters;
+pub mod ethernet;
 pub mod flags;
+pub mod frame;
 pub mod loopback;
+pub mod neighbour;
+pub mod segment;
+pub mod veth;
 
 pub use counters::Counters;
+pub use neighbour::Neighbours;
 
+use super::ip;
 use super::ns::NetNs;
 use super::packet::Packet;
 use crate::error::{Errno, Result};
 use alloc::string::String;
 use alloc::sync::{Arc, Weak};
+use bridge::Bridge;
 use core::net::Ipv4Addr;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use ethernet::Hardware;
 use ostd::sync::SpinLock;
-use smoltcp::wire::EthernetAddress;
+use smoltcp::wire::{EthernetAddress, EthernetProtocol};
+use veth::Veth;
 
 /// Bytes of a link's name, its NUL included.
 pub const NAME_LEN: usize = 16;
+/// The MTU of Ethernet.
+const ETHERNET_MTU: u32 = 1500;
+/// The least MTU of a link that carries IPv4 (RFC 791), and the most that an IP packet's length can say.
+const MTU_LIMITS: (u32, u32) = (68, 65535);
 
 /// What kind of link it is, and what that kind keeps.
 #[derive(Debug)]
 pub enum Device {
     /// `lo`: everything comes back.
     Loopback,
+    /// Hardware.
+    Ethernet(Hardware),
+    /// One end of a cable whose other end is a link as well.
+    Veth(Veth),
+    /// A switch with ports.
+    Bridge(Bridge),
 }
 
 /// A link.
@@ -37,7 +59,11 @@ pub struct Link {
     flags: AtomicU32,
     mtu: AtomicU32,
     mac: AtomicU64,
+    /// Whether user space chose the address (NET_ADDR_SET).
+    has_own_mac: AtomicBool,
     identity: SpinLock<Identity>,
+    /// Who is at which address on it.
+    pub neighbours: Neighbours,
     /// What went through.
     pub counters: Counters,
 }
@@ -53,7 +79,7 @@ struct Identity {
 }
 
 impl Link {
-    pub(super) fn new(device: Device, name: String, flags: u32, mtu: u32, mac: EthernetAddress) -> Arc<Self> {
+    fn new(device: Device, name: String, flags: u32, mtu: u32, mac: EthernetAddress) -> Arc<Self> {
         let identity = Identity { name, queue_len: 1000, ..Identity::default() };
         Arc::new(Self {
             device,
@@ -61,7 +87,9 @@ impl Link {
             flags: AtomicU32::new(flags),
             mtu: AtomicU32::new(mtu),
             mac: AtomicU64::new(mac_to_bits(mac)),
+            has_own_mac: AtomicBool::new(false),
             identity: SpinLock::new(identity),
+            neighbours: Neighbours::default(),
             counters: Counters::default(),
         })
     }
@@ -74,7 +102,9 @@ impl Link {
     /// IFLA_INFO_KIND; `None` for loopback and hardware.
     pub fn kind(&self) -> Option<&'static str> {
         match self.device {
-            Device::Loopback => None,
+            Device::Loopback | Device::Ethernet(_) => None,
+            Device::Veth(_) => Some("veth"),
+            Device::Bridge(_) => Some("bridge"),
         }
     }
 
@@ -82,6 +112,7 @@ impl Link {
     pub fn hardware_type(&self) -> u16 {
         match self.device {
             Device::Loopback => flags::ARPHRD_LOOPBACK,
+            _ => flags::ARPHRD_ETHER,
         }
     }
 
@@ -142,6 +173,18 @@ impl Link {
         self.identity.lock().master.upgrade()
     }
 
+    fn set_master(&self, master: Weak<Link>) {
+        self.identity.lock().master = master;
+    }
+
+    /// The other end of a veth pair (IFLA_LINK).
+    pub fn peer(&self) -> Option<Arc<Link>> {
+        match &self.device {
+            Device::Veth(veth) => veth.peer(),
+            _ => None,
+        }
+    }
+
     /// IFF_*, as user space is shown them.
     pub fn flags(&self) -> u32 {
         let flags = self.flags.load(Ordering::Relaxed);
@@ -152,7 +195,7 @@ impl Link {
         }
     }
 
-    /// Changes flags: those of `mask` become `value`'s. Only [`NetNs::set_link_flags`] may touch IFF_UP.
+    /// Changes flags: those of `mask` become `value`'s; returns what they were. Use [`NetNs::set_link_flags`].
     pub(super) fn change_flags(&self, value: u32, mask: u32) -> u32 {
         let change = |flags| Some(flags & !mask | value & mask);
         self.flags.fetch_update(Ordering::Relaxed, Ordering::Relaxed, change).unwrap_or_default()
@@ -170,8 +213,11 @@ impl Link {
 
     /// Whether something is at the other end.
     pub fn has_carrier(&self) -> bool {
-        match self.device {
+        match &self.device {
             Device::Loopback => true,
+            Device::Ethernet(hardware) => hardware.has_carrier(),
+            Device::Veth(veth) => veth.peer().is_some_and(|peer| peer.is_up()),
+            Device::Bridge(bridge) => bridge.has_carrier(),
         }
     }
 
@@ -182,8 +228,10 @@ impl Link {
 
     /// The smallest and the largest [`Self::mtu`] that it can have.
     pub fn mtu_limits(&self) -> (u32, u32) {
-        match self.device {
+        match &self.device {
             Device::Loopback => (0, i32::MAX as u32),
+            Device::Ethernet(hardware) => (MTU_LIMITS.0, hardware.max_mtu()),
+            Device::Veth(_) | Device::Bridge(_) => MTU_LIMITS,
         }
     }
 
@@ -202,40 +250,140 @@ impl Link {
 
     /// Its Ethernet address.
     pub fn mac(&self) -> EthernetAddress {
-        let bits = self.mac.load(Ordering::Relaxed).to_be_bytes();
-        EthernetAddress([bits[2], bits[3], bits[4], bits[5], bits[6], bits[7]])
+        let [_, _, mac @ ..] = self.mac.load(Ordering::Relaxed).to_be_bytes();
+        EthernetAddress(mac)
     }
 
+    /// Sets [`Self::mac`].
+    ///
+    /// # Errors
+    /// EADDRNOTAVAIL for an address that is nobody's own; EOPNOTSUPP where it cannot be changed.
+    pub fn set_mac(&self, mac: EthernetAddress) -> Result<()> {
+        if !mac.is_unicast() || mac.0 == [0; 6] {
+            return Err(Errno::EADDRNOTAVAIL.into());
+        }
+        match &self.device {
+            Device::Loopback => return Err(Errno::EOPNOTSUPP.into()),
+            Device::Ethernet(hardware) => hardware.set_mac(mac)?,
+            Device::Veth(_) | Device::Bridge(_) => {}
+        }
+        self.store_mac(mac);
+        self.has_own_mac.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn store_mac(&self, mac: EthernetAddress) {
+        self.mac.store(mac_to_bits(mac), Ordering::Relaxed);
+    }
+}
+
+/// Packets.
+impl Link {
     /// Sends an IP packet to `next_hop`, which is on this link. What cannot be sent is dropped and counted.
     pub fn send_ip(self: &Arc<Self>, packet: Packet, next_hop: Ipv4Addr) {
-        let _ = next_hop;
         if !self.is_up() {
             self.counters.drop_sent();
             return;
         }
-        match self.device {
-            Device::Loopback => loopback::transmit(self, packet),
+        if self.is_loopback() {
+            loopback::transmit(self, packet);
+        } else if let Some((packet, mac)) = neighbour::resolve(self, packet, next_hop) {
+            self.send_to(packet, mac, EthernetProtocol::Ipv4);
         }
     }
-}
 
-impl Link {
+    /// Puts an Ethernet header on a packet and sends it.
+    pub fn send_to(
+        self: &Arc<Self>,
+        mut packet: Packet,
+        destination: EthernetAddress,
+        protocol: EthernetProtocol,
+    ) {
+        match frame::push_header(&mut packet, self.mac(), destination, protocol) {
+            Ok(()) => self.send_frame(packet),
+            Err(_) => self.counters.drop_sent(),
+        }
+    }
+
+    /// Sends a frame: a packet whose window starts at its Ethernet header.
+    pub fn send_frame(self: &Arc<Self>, packet: Packet) {
+        if !self.is_up() {
+            self.counters.drop_sent();
+            return;
+        }
+        match &self.device {
+            Device::Loopback => self.counters.drop_sent(),
+            Device::Ethernet(hardware) => hardware.send(self, packet),
+            Device::Veth(veth) => veth.send(self, packet),
+            Device::Bridge(bridge) => bridge.send(self, packet),
+        }
+    }
+
+    /// Takes what has come in: a frame, or on the loopback link an IP packet. Only inside of [`super::backlog::run`].
+    pub(super) fn receive(self: &Arc<Self>, mut packet: Packet) {
+        if !self.is_up() {
+            self.counters.drop_received();
+            return;
+        }
+        self.counters.receive(packet.len());
+        packet.link = Some(self.clone());
+        if self.is_loopback() {
+            if let Some(namespace) = self.namespace() {
+                ip::input::receive(&namespace, self, packet);
+            }
+            return;
+        }
+        match self.master() {
+            Some(master) => bridge::input(&master, self, packet),
+            None => self.receive_own(packet),
+        }
+    }
+
+    /// Takes a frame for this machine.
+    fn receive_own(self: &Arc<Self>, mut packet: Packet) {
+        let Some(header) = frame::header(&packet) else {
+            self.counters.receive_error();
+            return;
+        };
+        let is_wanted = header.destination == self.mac() || !header.destination.is_unicast();
+        let (Some(namespace), true) = (self.namespace(), is_wanted) else {
+            self.counters.drop_received();
+            return;
+        };
+        if packet.pull(frame::HEADER_LEN).is_none() {
+            return;
+        }
+        packet.link = Some(self.clone());
+        packet.is_for_one = header.destination.is_unicast();
+        match header.protocol {
+            EthernetProtocol::Ipv4 => ip::input::receive(&namespace, self, packet),
+            EthernetProtocol::Arp => neighbour::input(&namespace, self, &packet),
+            _ => self.counters.drop_received(),
+        }
+    }
+
     /// Does what a change of `changed` flags means to the device.
     pub(super) fn note_flags(self: &Arc<Self>, changed: u32) {
-        let _ = changed;
-        match self.device {
-            Device::Loopback => {}
+        const FILTERS: u32 = flags::IFF_PROMISC | flags::IFF_ALLMULTI;
+        if changed & flags::IFF_UP != 0 && !self.is_up() {
+            self.neighbours.forget_all();
         }
-    }
-
-    /// Its namespace is gone: what becomes of it.
-    pub(super) fn outlive_namespace(self: &Arc<Self>) {
-        match self.device {
-            Device::Loopback => {}
+        if let Device::Ethernet(hardware) = &self.device
+            && changed & FILTERS != 0
+        {
+            hardware.set_filter(self.flags.load(Ordering::Relaxed), self.master().is_some());
         }
     }
 }
 
 fn mac_to_bits(EthernetAddress([a, b, c, d, e, f]): EthernetAddress) -> u64 {
     u64::from_be_bytes([0, 0, a, b, c, d, e, f])
+}
+
+/// An Ethernet address that nobody else has: locally administered, for one station.
+fn random_mac() -> EthernetAddress {
+    let mut mac = [0; 6];
+    crate::random::fill(&mut mac);
+    mac[0] = mac[0] & !1 | 2;
+    EthernetAddress(mac)
 }
