@@ -1,15 +1,14 @@
-//! The control port: lines of JSON between host and PID 1.
+//! The control port: lines of JSON between host and PID 1, which `runtime-control` describes.
 //!
-//! The first line from the host is a [`Request`], later ones are [`Command`]s; [`Event`]s go back. What is read comes from the
-//! host and is untrusted: a line's length is limited and unknown keys are errors.
+//! What is read comes from the host and is untrusted: a line's length is limited and unknown keys are errors.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::time::{Duration, Instant};
 
+use runtime_control::{Command, Event};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 
@@ -21,84 +20,6 @@ const WRITE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long the host may take to confirm the end, when it still has output to pass on.
 const RECEIVE_PATIENCE: Duration = Duration::from_secs(10);
-
-/// What the host says.
-#[derive(Debug, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
-pub enum Command {
-    /// First line only: what to run.
-    Run(Box<Request>),
-    /// Send this signal to the container's first process.
-    Signal(i32),
-    /// The terminal has a new size.
-    Resize(Window),
-    /// The host has the last event and all output that it tells of: the machine may go.
-    Received(Empty),
-}
-
-/// Nothing: an object without keys.
-#[derive(Debug, Deserialize, PartialEq, Eq)]
-#[serde(deny_unknown_fields)]
-pub struct Empty {}
-
-/// What to run; absent values come from the image.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
-#[serde(deny_unknown_fields, default)]
-pub struct Request {
-    pub args: Option<Vec<String>>,
-    pub entrypoint: Option<Vec<String>>,
-    pub env: Vec<String>,
-    pub user: Option<String>,
-    pub workdir: Option<String>,
-    pub hostname: Option<String>,
-    pub tty: Option<Window>,
-    pub read_only: bool,
-    pub no_new_privileges: bool,
-    /// Which image of the archive, by name or tag.
-    #[serde(rename = "ref")]
-    pub reference: Option<String>,
-    /// How many containers to run, one after the other. None is one.
-    pub repeat: Option<u32>,
-}
-
-/// The size of a terminal in characters.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[serde(deny_unknown_fields)]
-pub struct Window {
-    pub rows: u16,
-    pub cols: u16,
-}
-
-/// What PID 1 says.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Event<'a> {
-    Phase(&'a str),
-    /// How many bytes of something are done.
-    Progress {
-        what: &'a str,
-        done: u64,
-        total: u64,
-    },
-    Started {
-        pid: i32,
-    },
-    /// One container of several has ended.
-    Round {
-        n: u32,
-        code: u8,
-    },
-    /// The last container has ended, having written so many bytes.
-    Exit {
-        code: u8,
-        stdout: u64,
-        stderr: u64,
-    },
-    Error {
-        code: u8,
-        message: &'a str,
-    },
-}
 
 /// How everything ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -161,11 +82,11 @@ impl Control {
 
     /// Tells the host which phase begins.
     pub fn phase(&mut self, name: &str) -> Result<(), Error> {
-        self.send(&Event::Phase(name))
+        self.send(&Event::Phase(name.to_owned()))
     }
 
     /// Tells the host something.
-    pub fn send(&mut self, event: &Event<'_>) -> Result<(), Error> {
+    pub fn send(&mut self, event: &Event) -> Result<(), Error> {
         let mut line = serde_json::to_vec(event).map_err(|error| Error::system("encode an event")(error))?;
         line.push(b'\n');
         let mut rest = line.as_slice();
@@ -189,7 +110,7 @@ impl Control {
             }
             Err(error) => {
                 let message = error.to_string().replace(['\n', '\r'], " ");
-                self.send(&Event::Error { code: error.exit_code(), message: &message })
+                self.send(&Event::Error { code: error.exit_code(), message })
             }
         };
         // The console is the last resort, for an error and for a host that is gone.
@@ -241,40 +162,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    #[test]
-    fn a_request_may_leave_out_what_it_does_not_want() {
-        let Command::Run(request) =
-            decode(br#"{"run":{"args":["sh"],"ref":"x:1","tty":{"rows":2,"cols":3}}}"#).unwrap()
-        else {
-            panic!("not a request")
-        };
-        let expected = Request {
-            args: Some(vec!["sh".to_owned()]),
-            reference: Some("x:1".to_owned()),
-            tty: Some(Window { rows: 2, cols: 3 }),
-            ..Request::default()
-        };
-        assert_eq!(*request, expected);
-        assert_eq!(decode(br#"{"signal":15}"#).unwrap(), Command::Signal(15));
-        assert_eq!(decode(br#"{"received":{}}"#).unwrap(), Command::Received(Empty {}));
-    }
-
-    #[test]
-    fn unknown_keys_are_errors() {
-        for line in
-            [r#"{"run":{"argz":[]}}"#, r#"{"stop":1}"#, r#"{"resize":{"rows":1,"cols":2,"x":3}}"#, "", "{}"]
-        {
-            assert!(decode(line.as_bytes()).is_err(), "{line}");
-        }
-    }
-
-    #[test]
-    fn events_are_one_object_a_line() {
-        let text = serde_json::to_string(&Event::Progress { what: "layer x", done: 1, total: 2 }).unwrap();
-        assert_eq!(text, r#"{"progress":{"what":"layer x","done":1,"total":2}}"#);
-        assert_eq!(serde_json::to_string(&Event::Phase("image")).unwrap(), r#"{"phase":"image"}"#);
-    }
 
     proptest! {
         #[test]

@@ -8,7 +8,6 @@
 pub mod accelerator;
 mod artifacts;
 mod console;
-pub mod control;
 mod error;
 pub mod images;
 mod machine;
@@ -16,6 +15,9 @@ mod network;
 mod ports;
 mod running;
 mod session;
+
+/// The control protocol.
+pub use runtime_control as control;
 
 pub use artifacts::Artifacts;
 pub use console::Console;

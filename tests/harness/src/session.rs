@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::Error;
-use crate::control::{Event, Request, Run};
+use crate::control::{Command, Empty, Event, Run};
 use crate::running::{Ended, Running};
 
 /// How long a machine may take to power off after the container has ended.
@@ -66,17 +66,17 @@ pub enum Finished {
     Cancelled,
 }
 
-/// Writes requests; may be cloned and used from anywhere.
+/// Writes commands; may be cloned and used from anywhere.
 #[derive(Debug, Clone)]
 pub struct Control(Arc<Mutex<UnixStream>>);
 
 impl Control {
-    /// Sends one request.
+    /// Sends one command.
     ///
     /// # Errors
     /// If the machine is gone.
-    pub fn send(&self, request: &Request) -> io::Result<()> {
-        let mut line = serde_json::to_vec(request)?;
+    pub fn send(&self, command: &Command) -> io::Result<()> {
+        let mut line = serde_json::to_vec(command)?;
         line.push(b'\n');
         self.0.lock().unwrap_or_else(PoisonError::into_inner).write_all(&line)
     }
@@ -97,7 +97,9 @@ impl Session {
             running.ports.take().ok_or_else(|| Error::NotStarted("the machine has no ports".to_owned()))?;
         let reports = ports.control.try_clone().map_err(Error::system("use the control port"))?;
         let control = Control(Arc::new(Mutex::new(ports.control)));
-        control.send(&Request::Run(run)).map_err(Error::system("ask the machine to run a container"))?;
+        control
+            .send(&Command::Run(Box::new(run)))
+            .map_err(Error::system("ask the machine to run a container"))?;
 
         let received = [Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0))];
         let counts = received.clone();
@@ -110,7 +112,7 @@ impl Session {
                 if matches!(event, Event::Exit { .. } | Event::Error { .. }) {
                     wait_for_output(&event, &counts);
                     // A machine that did not wait for it is gone already.
-                    let _gone = confirm.send(&Request::Received {});
+                    let _gone = confirm.send(&Command::Received(Empty {}));
                     return Some(event);
                 }
             }
@@ -156,8 +158,8 @@ impl Session {
         let console = self.running.console.tail(TAIL);
         let last = self.drain();
         Ok(match last {
-            Some(Event::Exit { code, .. }) => Finished::Exit(code),
-            Some(Event::Error { code, message }) => Finished::Refused { code, message },
+            Some(Event::Exit { code, .. }) => Finished::Exit(code.into()),
+            Some(Event::Error { code, message }) => Finished::Refused { code: code.into(), message },
             _ => Finished::Died { ended, console },
         })
     }

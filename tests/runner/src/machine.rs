@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
-use coffer_harness::control::{Event, Request, Run};
+use coffer_harness::control::{Command, Event, Run};
 use coffer_harness::{Artifacts, Boot, Disk, Finished, IMAGE_DISK, Machine, Session, Streams};
 
 /// A kernel that ABI cases run on.
@@ -93,7 +93,7 @@ pub struct Outcome {
     /// What it printed as errors.
     pub stderr: String,
     /// The exit statuses of repeated containers.
-    pub rounds: Vec<i32>,
+    pub rounds: Vec<u8>,
 }
 
 impl Outcome {
@@ -176,7 +176,7 @@ pub fn run(artifacts: &Artifacts, archive: &Path, setting: &Setting) -> anyhow::
                 thread::sleep(Duration::from_millis(20));
             }
             // Where the machine has gone, the test fails by itself.
-            let _gone = control.send(&Request::Signal(signal));
+            let _gone = control.send(&Command::Signal(signal));
         });
     }
     let finished = session.finish(Some(setting.patience))?;

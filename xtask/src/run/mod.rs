@@ -181,7 +181,7 @@ fn request(arguments: &Arguments) -> Run {
         read_only: arguments.read_only,
         no_new_privileges: arguments.no_new_privileges,
         reference: arguments.reference.clone(),
-        repeat: arguments.repeat,
+        repeat: Some(arguments.repeat),
     }
 }
 

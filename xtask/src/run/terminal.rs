@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use anyhow::Context as _;
-use coffer_harness::control::{Request, Size};
+use coffer_harness::control::{Command, Size};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGWINCH};
 use signal_hook::iterator::Signals;
@@ -51,13 +51,13 @@ pub fn forward_signals(control: coffer_harness::Control, cancelled: Arc<AtomicBo
     thread::spawn(move || {
         let mut interrupts = 0;
         for signal in signals.forever() {
-            let request = if signal == SIGWINCH { Request::Resize(size()) } else { Request::Signal(signal) };
+            let command = if signal == SIGWINCH { Command::Resize(size()) } else { Command::Signal(signal) };
             interrupts += u32::from(signal == SIGINT);
             if interrupts > 1 {
                 cancelled.store(true, Ordering::Relaxed);
             }
             // A machine that is gone is noticed by those who wait for it.
-            let _gone = control.send(&request);
+            let _gone = control.send(&command);
         }
     });
     Ok(())

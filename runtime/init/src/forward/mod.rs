@@ -10,6 +10,7 @@ use std::cell::Cell;
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 
+use runtime_control::Command;
 use runtime_oci::spec::Window;
 use runtime_oci::terminal::Terminal;
 use runtime_oci::{Container, Stdio};
@@ -19,7 +20,7 @@ use rustix::fs::OFlags;
 use rustix::pipe::PipeFlags;
 use rustix::process::{Signal, WaitOptions, kill_process, waitpid};
 
-use crate::control::{Command, Control};
+use crate::control::Control;
 use crate::error::Error;
 use crate::ports;
 use crate::reap::reap;
@@ -219,8 +220,10 @@ fn obey(container: &Container, terminal: Option<&Terminal>, control: &mut Contro
             }
             // A size without a terminal is what a host sends that resized its window at the wrong moment.
             (Command::Resize(_), None) => {}
-            (Command::Run(_) | Command::Received(_), _) => {
-                return Err(Error::Request("a `run` or `received` while the container runs".to_owned()));
+            (Command::Run(_) | Command::Engine(_) | Command::Received(_) | Command::PowerOff(_), _) => {
+                return Err(Error::Request(
+                    "neither `signal` nor `resize` while the container runs".to_owned(),
+                ));
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+use runtime_control::{Event, Run};
 use runtime_image::{Image, Snapshot};
 use runtime_oci::root::Root;
 use runtime_oci::spec::{self, Place, Wishes};
@@ -12,13 +13,13 @@ use runtime_sys::signal::SignalPipe;
 use rustix::rand::GetRandomFlags;
 
 use super::layers::FOLDER;
-use crate::control::{Control, Event, Outcome, Request};
+use crate::control::{Control, Outcome};
 use crate::error::Error;
 use crate::forward::{Forwarder, HostStreams};
 
 /// Runs the container; returns how it, or the last one, ended.
 pub fn run(
-    request: &Request,
+    request: &Run,
     image: &Image,
     layers: &[PathBuf],
     control: &mut Control,
@@ -47,7 +48,7 @@ pub fn run(
 fn run_one(
     id: &str,
     snapshot: &Snapshot,
-    request: &Request,
+    request: &Run,
     image: &Image,
     host: &HostStreams,
     control: &mut Control,
@@ -78,7 +79,7 @@ fn run_one(
     Ok(code)
 }
 
-fn wishes(request: &Request) -> Wishes {
+fn wishes(request: &Run) -> Wishes {
     Wishes {
         args: request.args.clone(),
         entrypoint: request.entrypoint.clone(),

@@ -3,16 +3,14 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use runtime_control::{Command, PORT, Run};
 use runtime_sys::signal::SignalPipe;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::signals::{SIGINT, SIGTERM};
-use crate::control::{Command, Control, Request};
+use crate::control::Control;
 use crate::error::Error;
 use crate::ports;
-
-/// The control port's name.
-const CONTROL: &str = "coffer.control";
 
 /// How long ports and disks may take to appear. Drivers may still be probing when PID 1 starts.
 pub const PATIENCE: Duration = Duration::from_secs(2);
@@ -27,7 +25,7 @@ const REQUEST_PATIENCE: Duration = Duration::from_secs(60);
 pub fn connect() -> Option<Control> {
     let start = Instant::now();
     loop {
-        match ports::open(CONTROL) {
+        match ports::open(PORT) {
             Ok(Some(port)) => return Some(Control::new(port)),
             Ok(None) if start.elapsed() < PATIENCE => sleep(PAUSE),
             Ok(None) => return None,
@@ -40,7 +38,7 @@ pub fn connect() -> Option<Control> {
 }
 
 /// Waits for the host's first line.
-pub fn request(control: &mut Control, signals: &SignalPipe) -> Result<Request, Error> {
+pub fn request(control: &mut Control, signals: &SignalPipe) -> Result<Run, Error> {
     let start = Instant::now();
     while start.elapsed() < REQUEST_PATIENCE {
         match control.next_command()? {

@@ -5,17 +5,17 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Instant;
 
+use runtime_control::Run;
 use runtime_image::{Image, Selection, Store};
 
 use super::host::{PATIENCE, PAUSE};
-use crate::control::Request;
 use crate::error::Error;
 
 /// The serial number by which the disk is known.
 const SERIAL: &str = "coffer-image";
 
 /// Opens the wanted image on the attached disk. Nothing is copied: layers are read in place.
-pub fn open(request: &Request) -> Result<Image, Error> {
+pub fn open(request: &Run) -> Result<Image, Error> {
     let path = wait_for_disk()?;
     let file =
         File::open(&path).map_err(|source| Error::Disk { path: path.display().to_string(), source })?;

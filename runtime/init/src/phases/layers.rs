@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use runtime_control::Event;
 use runtime_image::{Image, unpack};
 
-use crate::control::{Control, Event};
+use crate::control::Control;
 use crate::error::Error;
 
 /// Everything of containers is under this folder.
@@ -29,7 +30,7 @@ pub fn unpack(image: &Image, control: &mut Control) -> Result<Vec<PathBuf>, Erro
             if step != last_step {
                 last_step = step;
                 // Progress is a courtesy: a host that does not listen is told so by the next phase.
-                let _ = control.send(&Event::Progress { what: &what, done, total });
+                let _ = control.send(&Event::Progress { what: what.clone(), done, total });
             }
         });
         if let Err(error) = result {

@@ -38,7 +38,7 @@ fn repeated() -> Setting {
     let script = "while read -r name count; do case $name in frames_free) free=$count;; mounts) mounts=$count;; \
                   pids) pids=$count;; esac; done < /proc/coffer/memory; echo $((free * 4)) $mounts $pids";
     let mut setting = command(&["sh", "-c", script]);
-    setting.run.repeat = 200;
+    setting.run.repeat = Some(200);
     setting.patience = Duration::from_secs(600);
     setting
 }
