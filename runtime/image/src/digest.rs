@@ -52,7 +52,9 @@ impl Hasher {
         }
     }
 
-    fn finish(self) -> Digest {
+    /// The digest of all that was taken in.
+    #[must_use]
+    pub fn finish(self) -> Digest {
         let text = match self {
             Self::Sha256(hash) => format!("sha256:{}", hex(&hash.finalize())),
             Self::Sha512(hash) => format!("sha512:{}", hex(&hash.finalize())),
@@ -74,22 +76,23 @@ pub fn sha256(bytes: &[u8]) -> Digest {
 pub struct HashingReader<R> {
     inner: R,
     hasher: Option<Hasher>,
+    length: u64,
 }
 
 impl<R: Read> HashingReader<R> {
     /// Starts with an empty hash of the kind that `hasher` is, if any is wanted.
     pub fn new(inner: R, hasher: Option<Hasher>) -> Self {
-        Self { inner, hasher }
+        Self { inner, hasher, length: 0 }
     }
 
-    /// Reads to the end, so that the hash covers everything, and gives the hash.
+    /// Reads to the end, so that the hash covers everything, and gives the hash and the number of bytes.
     ///
     /// # Errors
     ///
     /// What reading the rest returns.
-    pub fn into_hash(mut self) -> io::Result<Option<Hasher>> {
+    pub fn into_hash(mut self) -> io::Result<Option<(Hasher, u64)>> {
         io::copy(&mut self, &mut io::sink())?;
-        Ok(self.hasher)
+        Ok(self.hasher.map(|hasher| (hasher, self.length)))
     }
 }
 
@@ -99,6 +102,7 @@ impl<R: Read> Read for HashingReader<R> {
         if let Some(hasher) = &mut self.hasher {
             hasher.update(buffer.get(..count).unwrap_or_default());
         }
+        self.length += count as u64;
         Ok(count)
     }
 }
@@ -121,7 +125,7 @@ mod tests {
     fn a_mismatch_names_both_digests() {
         let expected = sha256(b"abc");
         let reader = HashingReader::new(&b"abd"[..], Some(Hasher::of(&expected).unwrap()));
-        let error = reader.into_hash().unwrap().unwrap().verify("blob", &expected).unwrap_err().to_string();
+        let error = reader.into_hash().unwrap().unwrap().0.verify("blob", &expected).unwrap_err().to_string();
         assert!(error.contains(expected.as_ref()) && error.contains(sha256(b"abd").as_ref()), "{error}");
     }
 

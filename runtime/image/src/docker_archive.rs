@@ -2,14 +2,16 @@
 //!
 //! It promises less than a layout: the configuration's digest stands in its file name, the layers' in the configuration.
 
+use std::sync::Arc;
+
 use oci_spec::image::{Digest, ImageConfiguration};
 use serde::Deserialize;
 
 use crate::compression::Compression;
 use crate::digest::sha256;
-use crate::image::{Image, Layer, Selection, decode, diff_ids, verify};
+use crate::image::{Image, Layer, Named, Selection, decode, diff_ids, verify};
 use crate::layout::is_name;
-use crate::{Error, Store};
+use crate::{Bundle, Error};
 
 /// One element of `manifest.json`.
 #[derive(Debug, Deserialize)]
@@ -25,11 +27,30 @@ struct Item {
 /// # Errors
 ///
 /// Any [`Error`] but the layers' own.
-pub fn open(store: Store, selection: &Selection) -> Result<Image, Error> {
-    let bytes = store.read("manifest.json")?.ok_or(Error::NotAnImage)?;
-    let item = choose(decode(&bytes, "manifest.json")?, selection)?;
+pub fn open(bundle: &Arc<Bundle>, selection: &Selection) -> Result<Image, Error> {
+    image_of(bundle, choose(items(bundle)?, selection)?)
+}
 
-    let bytes = store.read(&item.config)?.ok_or_else(|| Error::Missing(item.config.clone()))?;
+/// Opens every image of a docker archive.
+///
+/// # Errors
+///
+/// Any [`Error`] but the layers' own.
+pub fn open_all(bundle: &Arc<Bundle>) -> Result<Vec<Named>, Error> {
+    let open = |mut item: Item| {
+        let names = item.repo_tags.take().unwrap_or_default();
+        Ok(Named { image: image_of(bundle, item)?, names })
+    };
+    items(bundle)?.into_iter().map(open).collect()
+}
+
+fn items(bundle: &Bundle) -> Result<Vec<Item>, Error> {
+    let bytes = bundle.read("manifest.json")?.ok_or(Error::NotAnImage)?;
+    decode(&bytes, "manifest.json")
+}
+
+fn image_of(bundle: &Arc<Bundle>, item: Item) -> Result<Image, Error> {
+    let bytes = bundle.read(&item.config)?.ok_or_else(|| Error::Missing(item.config.clone()))?;
     let config_digest = match promised_digest(&item.config) {
         Some(digest) => verify(&bytes, &item.config, &digest).map(|()| digest)?,
         None => sha256(&bytes),
@@ -41,7 +62,7 @@ pub fn open(store: Store, selection: &Selection) -> Result<Image, Error> {
         .into_iter()
         .zip(diff_ids)
         .map(|(name, diff_id)| {
-            let mut blob = store.open(&name)?.ok_or_else(|| Error::Missing(name.clone()))?;
+            let mut blob = bundle.open(&name)?.ok_or_else(|| Error::Missing(name.clone()))?;
             let mut start = [0; 4];
             let compression = match std::io::Read::read(&mut blob, &mut start) {
                 Ok(_) => Compression::of_magic(&start),
@@ -50,7 +71,15 @@ pub fn open(store: Store, selection: &Selection) -> Result<Image, Error> {
             Ok(Layer { size: blob.length(), name, digest: None, diff_id, compression })
         })
         .collect::<Result<_, Error>>()?;
-    Ok(Image { store, manifest_digest: None, config_digest, config, layers })
+    Ok(Image {
+        bundle: Arc::clone(bundle),
+        manifest_digest: None,
+        manifest_json: None,
+        config_digest,
+        config_json: bytes,
+        config,
+        layers,
+    })
 }
 
 fn choose(mut items: Vec<Item>, selection: &Selection) -> Result<Item, Error> {

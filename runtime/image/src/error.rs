@@ -23,6 +23,8 @@ pub enum Error {
     Size { name: String, expected: u64, actual: u64 },
     #[error("`{name}` is larger than {limit} bytes")]
     TooLarge { name: String, limit: u64 },
+    #[error("the archive has more than {0} entries")]
+    TooMany(usize),
     #[error("digest mismatch: {what} should be {expected}, but is {actual}")]
     Mismatch { what: String, expected: Digest, actual: Digest },
     #[error("digest algorithm of `{0}` is not supported (sha256 and sha512 are)")]

@@ -1,10 +1,13 @@
 //! [`Image`]: the verified metadata of one image and the list of its layers.
 
+use std::sync::Arc;
+
 use oci_spec::image::{Arch, Descriptor, Digest, ImageConfiguration, Os};
 
+use crate::bundle::{Blob, Bundle};
 use crate::compression::Compression;
 use crate::digest::Hasher;
-use crate::store::{Blob, Store};
+use crate::unpack::{Progress, Source};
 use crate::{Error, docker_archive, layout};
 
 /// Which image of an archive is wanted.
@@ -17,14 +20,25 @@ pub struct Selection {
 /// An image whose index, manifest and configuration match their digests. Its layers are verified as they are unpacked.
 #[derive(Debug)]
 pub struct Image {
-    pub(crate) store: Store,
+    pub(crate) bundle: Arc<Bundle>,
     /// The digest of the image manifest; docker archives have no manifest of this kind.
     pub manifest_digest: Option<Digest>,
+    /// The manifest as it stands in the archive.
+    pub manifest_json: Option<Vec<u8>>,
     /// The digest of the configuration: what docker calls the image's ID.
     pub config_digest: Digest,
+    /// The configuration as it stands in the archive.
+    pub config_json: Vec<u8>,
     pub config: ImageConfiguration,
     /// Bottom layer first.
     pub layers: Vec<Layer>,
+}
+
+/// An image and the names that an archive gives it, as they stand there.
+#[derive(Debug)]
+pub struct Named {
+    pub image: Image,
+    pub names: Vec<String>,
 }
 
 /// One layer of an image, not yet verified.
@@ -50,7 +64,7 @@ impl Layer {
 }
 
 impl Image {
-    /// Finds the wanted image for linux/amd64 in `store` and verifies its metadata.
+    /// Finds the wanted image for linux/amd64 in `bundle` and verifies its metadata.
     ///
     /// An OCI layout is preferred to a docker archive when a tar is both (as `docker save` has made them since version
     /// 25), because a layout promises the digest of every stored byte.
@@ -58,23 +72,66 @@ impl Image {
     /// # Errors
     ///
     /// Any [`Error`] but the layers' own.
-    pub fn open(store: Store, selection: &Selection) -> Result<Self, Error> {
-        let image = if store.open("oci-layout")?.is_some() {
-            layout::open(store, selection)?
-        } else if store.open("manifest.json")?.is_some() {
-            docker_archive::open(store, selection)?
+    pub fn open(bundle: Bundle, selection: &Selection) -> Result<Self, Error> {
+        let bundle = Arc::new(bundle);
+        let image = if bundle.open("oci-layout")?.is_some() {
+            layout::open(&bundle, selection)?
+        } else if bundle.open("manifest.json")?.is_some() {
+            docker_archive::open(&bundle, selection)?
         } else {
             return Err(Error::NotAnImage);
         };
-        if !matches_platform(image.config.architecture(), image.config.os()) {
-            let found = format!("{}/{}", image.config.os(), image.config.architecture());
-            return Err(Error::Platform { found });
-        }
+        image.check_platform()?;
         Ok(image)
     }
 
-    pub(crate) fn open_layer(&self, layer: &Layer) -> Result<Blob, Error> {
-        self.store.open(&layer.name)?.ok_or_else(|| Error::Missing(layer.name.clone()))
+    /// Finds every image for linux/amd64 in `bundle`, with the names that the archive gives it, and verifies the metadata.
+    ///
+    /// A docker archive is preferred to a layout when a tar is both: `docker load` goes by its list of tags.
+    ///
+    /// # Errors
+    ///
+    /// Any [`Error`] but the layers' own.
+    pub fn open_all(bundle: Bundle) -> Result<Vec<Named>, Error> {
+        let bundle = Arc::new(bundle);
+        let images = if bundle.open("manifest.json")?.is_some() {
+            docker_archive::open_all(&bundle)?
+        } else if bundle.open("oci-layout")?.is_some() {
+            layout::open_all(&bundle)?
+        } else {
+            return Err(Error::NotAnImage);
+        };
+        images.iter().try_for_each(|named| named.image.check_platform())?;
+        Ok(images)
+    }
+
+    fn check_platform(&self) -> Result<(), Error> {
+        if matches_platform(self.config.architecture(), self.config.os()) {
+            return Ok(());
+        }
+        let found = format!("{}/{}", self.config.os(), self.config.architecture());
+        Err(Error::Platform { found })
+    }
+
+    /// One of the image's layers as a stream; `progress` is told how many stored bytes are read.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Missing`] and [`Error::Read`].
+    pub fn layer_source<F: FnMut(u64)>(
+        &self,
+        layer: &Layer,
+        progress: F,
+    ) -> Result<Source<Progress<Blob, F>>, Error> {
+        let blob = self.bundle.open(&layer.name)?.ok_or_else(|| Error::Missing(layer.name.clone()))?;
+        Ok(Source {
+            reader: Progress::new(blob, progress),
+            label: layer.label(),
+            name: layer.name.clone(),
+            compression: layer.compression,
+            digest: layer.digest.clone(),
+            diff_id: layer.diff_id.clone(),
+        })
     }
 }
 
@@ -89,9 +146,9 @@ pub(crate) fn blob_name(digest: &Digest) -> String {
 }
 
 /// Reads the metadata that `descriptor` points to, and verifies size and digest.
-pub(crate) fn read_verified(store: &Store, descriptor: &Descriptor) -> Result<Vec<u8>, Error> {
+pub(crate) fn read_verified(bundle: &Bundle, descriptor: &Descriptor) -> Result<Vec<u8>, Error> {
     let name = blob_name(descriptor.digest());
-    let bytes = store.read(&name)?.ok_or_else(|| Error::Missing(name.clone()))?;
+    let bytes = bundle.read(&name)?.ok_or_else(|| Error::Missing(name.clone()))?;
     check_size(&name, descriptor.size(), bytes.len() as u64)?;
     verify(&bytes, &name, descriptor.digest())?;
     Ok(bytes)
@@ -136,7 +193,7 @@ mod tests {
     use serde_json::json;
 
     use crate::testing::{Archive, Layout};
-    use crate::{Error, Image, Selection, Store};
+    use crate::{Bundle, Error, Image, Selection};
 
     fn layer() -> Vec<u8> {
         Archive::default().file("a", "b").finish()
@@ -223,7 +280,7 @@ mod tests {
         docker.pieces.insert(format!("{config_hex}.json"), config);
         let select = |reference: &str| Selection { reference: Some(reference.to_owned()) };
         let open =
-            |layout: &Layout, reference| Image::open(Store::archive(layout.archive())?, &select(reference));
+            |layout: &Layout, reference| Image::open(Bundle::archive(layout.archive())?, &select(reference));
         assert_eq!(open(&docker, "x:1").unwrap().layers.len(), 1);
         assert!(matches!(open(&docker, "x:2"), Err(Error::NoSuchReference { .. })));
         docker.pieces.get_mut(&format!("{config_hex}.json")).unwrap().push(b' ');

@@ -2,13 +2,15 @@
 //!
 //! <https://github.com/opencontainers/image-spec/blob/main/image-layout.md>. Docker's media types are accepted beside OCI's.
 
+use std::sync::Arc;
+
 use oci_spec::image::{Descriptor, ImageConfiguration, ImageIndex, ImageManifest};
 
 use crate::compression::Compression;
 use crate::image::{
-    Image, Layer, Selection, blob_name, check_size, decode, diff_ids, matches_platform, read_verified,
+    Image, Layer, Named, Selection, blob_name, check_size, decode, diff_ids, matches_platform, read_verified,
 };
-use crate::{Error, Store};
+use crate::{Bundle, Error};
 
 /// How deep indexes may point to indexes. Real ones: `index.json`, then one for the platforms.
 const MAX_DEPTH: usize = 4;
@@ -21,21 +23,51 @@ const NAMES: [&str; 2] = ["org.opencontainers.image.ref.name", "io.containerd.im
 /// # Errors
 ///
 /// Any [`Error`] but the layers' own.
-pub fn open(store: Store, selection: &Selection) -> Result<Image, Error> {
-    let version: oci_spec::image::OciLayout = metadata(&store, "oci-layout")?;
+pub fn open(bundle: &Arc<Bundle>, selection: &Selection) -> Result<Image, Error> {
+    let chosen = choose(index(bundle)?.manifests(), selection)?;
+    image_of(bundle, &for_this_machine(bundle, chosen, 0)?)
+}
+
+/// Opens every image of a layout; entries of `index.json` that are one image under several names are told once each.
+///
+/// # Errors
+///
+/// Any [`Error`] but the layers' own.
+pub fn open_all(bundle: &Arc<Bundle>) -> Result<Vec<Named>, Error> {
+    let index = index(bundle)?;
+    let named = index.manifests().iter().any(|descriptor| names(descriptor).next().is_some());
+    if !named {
+        // Without names, several entries are the platforms of one image.
+        let chosen = choose(index.manifests(), &Selection::default())?;
+        let image = image_of(bundle, &for_this_machine(bundle, chosen, 0)?)?;
+        return Ok(vec![Named { image, names: Vec::new() }]);
+    }
+    let open = |descriptor: &Descriptor| {
+        let image = image_of(bundle, &for_this_machine(bundle, vec![descriptor.clone()], 0)?)?;
+        // A bare tag (what skopeo writes for `oci:folder:tag`) names no repository.
+        let is_whole = |name: &&str| name.contains([':', '/']);
+        let names = names(descriptor).filter(is_whole).map(str::to_owned).collect();
+        Ok(Named { image, names })
+    };
+    index.manifests().iter().map(open).collect()
+}
+
+fn index(bundle: &Bundle) -> Result<ImageIndex, Error> {
+    let version: oci_spec::image::OciLayout = metadata(bundle, "oci-layout")?;
     if version.image_layout_version() != "1.0.0" {
         let reason = format!("layout version `{}`", version.image_layout_version().escape_default());
         return Err(Error::Malformed { name: "oci-layout".to_owned(), reason });
     }
+    metadata(bundle, "index.json")
+}
 
-    let index: ImageIndex = metadata(&store, "index.json")?;
-    let chosen = choose(index.manifests(), selection)?;
-    let descriptor = for_this_machine(&store, chosen, 0)?;
-    let name = blob_name(descriptor.digest());
-    let manifest: ImageManifest = decode(&read_verified(&store, &descriptor)?, &name)?;
+fn image_of(bundle: &Arc<Bundle>, descriptor: &Descriptor) -> Result<Image, Error> {
+    let manifest_json = read_verified(bundle, descriptor)?;
+    let manifest: ImageManifest = decode(&manifest_json, &blob_name(descriptor.digest()))?;
 
     let config_name = blob_name(manifest.config().digest());
-    let config: ImageConfiguration = decode(&read_verified(&store, manifest.config())?, &config_name)?;
+    let config_json = read_verified(bundle, manifest.config())?;
+    let config: ImageConfiguration = decode(&config_json, &config_name)?;
     let diff_ids = diff_ids(&config, &config_name, manifest.layers().len())?;
     let layers = manifest
         .layers()
@@ -43,7 +75,7 @@ pub fn open(store: Store, selection: &Selection) -> Result<Image, Error> {
         .zip(diff_ids)
         .map(|(descriptor, diff_id)| {
             let name = blob_name(descriptor.digest());
-            let blob = store.open(&name)?.ok_or_else(|| Error::Missing(name.clone()))?;
+            let blob = bundle.open(&name)?.ok_or_else(|| Error::Missing(name.clone()))?;
             check_size(&name, descriptor.size(), blob.length())?;
             Ok(Layer {
                 compression: Compression::of_media_type(descriptor.media_type().as_ref())?,
@@ -55,12 +87,19 @@ pub fn open(store: Store, selection: &Selection) -> Result<Image, Error> {
         })
         .collect::<Result<_, Error>>()?;
 
-    let manifest_digest = Some(descriptor.digest().clone());
-    Ok(Image { manifest_digest, config_digest: manifest.config().digest().clone(), config, layers, store })
+    Ok(Image {
+        bundle: Arc::clone(bundle),
+        manifest_digest: Some(descriptor.digest().clone()),
+        manifest_json: Some(manifest_json),
+        config_digest: manifest.config().digest().clone(),
+        config_json,
+        config,
+        layers,
+    })
 }
 
-fn metadata<T: serde::de::DeserializeOwned>(store: &Store, name: &str) -> Result<T, Error> {
-    decode(&store.read(name)?.ok_or_else(|| Error::Missing(name.to_owned()))?, name)
+fn metadata<T: serde::de::DeserializeOwned>(bundle: &Bundle, name: &str) -> Result<T, Error> {
+    decode(&bundle.read(name)?.ok_or_else(|| Error::Missing(name.to_owned()))?, name)
 }
 
 /// Picks an entry of `index.json` by name; without a name there must be no choice.
@@ -115,7 +154,7 @@ pub(crate) fn is_name(name: &str, wanted: &str) -> bool {
 }
 
 /// Follows indexes down to the manifest for this machine.
-fn for_this_machine(store: &Store, candidates: Vec<Descriptor>, depth: usize) -> Result<Descriptor, Error> {
+fn for_this_machine(bundle: &Bundle, candidates: Vec<Descriptor>, depth: usize) -> Result<Descriptor, Error> {
     let mut others = Vec::new();
     for descriptor in candidates {
         match descriptor.media_type().as_ref() {
@@ -132,8 +171,8 @@ fn for_this_machine(store: &Store, candidates: Vec<Descriptor>, depth: usize) ->
                 if depth >= MAX_DEPTH {
                     return Err(Error::Malformed { name, reason: "indexes are nested too deep".to_owned() });
                 }
-                let index: ImageIndex = decode(&read_verified(store, &descriptor)?, &name)?;
-                match for_this_machine(store, index.manifests().clone(), depth + 1) {
+                let index: ImageIndex = decode(&read_verified(bundle, &descriptor)?, &name)?;
+                match for_this_machine(bundle, index.manifests().clone(), depth + 1) {
                     Err(Error::Platform { found }) => others.push(found),
                     result => return result,
                 }

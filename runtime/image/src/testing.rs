@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tar::{EntryType, Header};
 
 use crate::digest::sha256;
-use crate::{Image, Selection, Store};
+use crate::{Bundle, Image, Selection};
 
 /// A tar in the making.
 #[derive(Default)]
@@ -142,7 +142,7 @@ impl Layout {
     }
 
     pub fn open(&self) -> Result<Image, crate::Error> {
-        Image::open(Store::archive(self.archive())?, &Selection::default())
+        Image::open(Bundle::archive(self.archive())?, &Selection::default())
     }
 }
 

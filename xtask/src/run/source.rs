@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use coffer_harness::images;
-use runtime_image::{Image, Selection, Store};
+use runtime_image::{Bundle, Image, Selection};
 
 use crate::progress::Step;
 use crate::{packages, setup, workspace};
@@ -34,13 +34,13 @@ pub fn find(name: Option<&str>, reference: Option<&str>, step: &mut Step) -> any
         bail!("image {}: no such file or folder", path.display());
     }
     let in_image = || format!("image {}", path.display());
-    let store = if path.is_dir() {
-        Store::Folder(path.clone())
+    let bundle = if path.is_dir() {
+        Bundle::Folder(path.clone())
     } else {
-        Store::archive(File::open(&path).with_context(in_image)?).with_context(in_image)?
+        Bundle::archive(File::open(&path).with_context(in_image)?).with_context(in_image)?
     };
     let selection = Selection { reference: reference.map(str::to_owned) };
-    Image::open(store, &selection).with_context(in_image)?;
+    Image::open(bundle, &selection).with_context(in_image)?;
     Ok(if path.is_dir() { Source::Folder(path) } else { Source::Archive(path) })
 }
 

@@ -21,6 +21,25 @@ pub trait Skip: Read {
     ///
     /// `UnexpectedEof` when there are not so many.
     fn skip(&mut self, bytes: u64) -> io::Result<()>;
+
+    /// Told before the data of a file is read, with the path as it stands in the archive.
+    ///
+    /// # Errors
+    ///
+    /// When a source that remembers the archive cannot.
+    fn begin_file(&mut self, _path: &[u8]) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Reads data that its taker keeps, at `offset` of the file that was told last. A source that remembers the archive
+    /// need not remember these bytes.
+    ///
+    /// # Errors
+    ///
+    /// `UnexpectedEof` when there are not so many.
+    fn read_data(&mut self, _offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        self.read_exact(buffer)
+    }
 }
 
 /// A source that can only be read.
@@ -68,6 +87,11 @@ impl<R: Skip> Reader<R> {
         &self.source
     }
 
+    /// Gives the source back, somewhere behind the last entry.
+    pub fn into_source(self) -> R {
+        self.source
+    }
+
     /// The next entry, or None at the end of the archive: an empty block, or the source's end between two entries.
     ///
     /// # Errors
@@ -108,7 +132,7 @@ impl<R: Skip> Reader<R> {
             while done < piece.length {
                 let wanted = usize::try_from(piece.length - done).unwrap_or(usize::MAX).min(CHUNK);
                 let buffer = self.buffer.get_mut(..wanted).unwrap_or_default();
-                self.source.read_exact(buffer)?;
+                self.source.read_data(piece.offset + done, buffer)?;
                 sink(piece.offset + done, buffer).map_err(Error::Sink)?;
                 done += wanted as u64;
                 self.remaining -= wanted as u64;
@@ -153,6 +177,9 @@ impl<R: Skip> Reader<R> {
             entry.size = self.start_data(header, &mut extensions)?;
         }
         extensions.apply(&mut entry);
+        if kind == Kind::File {
+            self.source.begin_file(&entry.path)?;
+        }
         Ok(entry)
     }
 

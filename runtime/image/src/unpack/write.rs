@@ -39,6 +39,8 @@ pub struct Writer {
     lower: Vec<Tree>,
     /// The directory that the last entry was in, since entries come directory by directory. Forgotten when anything is removed.
     last: Option<(Vec<Vec<u8>>, Rc<OwnedFd>)>,
+    /// Whether something of this layer has given way to a later entry.
+    is_replaced: bool,
     /// Times of directories, set at the end because making entries changes them.
     directory_times: BTreeMap<EntryPath, Time>,
 }
@@ -61,7 +63,7 @@ impl Writer {
             let metadata = lower::of_root(below).map_err(failed("look below for", &path))?;
             metadata.apply(&tree).map_err(failed("set the owner of", &path))?;
         }
-        Ok(Self { tree, lower, last: None, directory_times: BTreeMap::new() })
+        Ok(Self { tree, lower, last: None, is_replaced: false, directory_times: BTreeMap::new() })
     }
 
     /// Makes one entry, taking a file's data from `tar`.
@@ -102,8 +104,8 @@ impl Writer {
         }
     }
 
-    /// Sets what had to wait for the last entry.
-    pub fn finish(self) -> Result<(), LayerError> {
+    /// Sets what had to wait for the last entry. Returns whether every file that was written is still there.
+    pub fn finish(self) -> Result<bool, LayerError> {
         for (path, time) in self.directory_times.iter().rev() {
             match self.tree.directory(path.components()) {
                 Ok(directory) => set_time(&directory, *time).map_err(failed("set the time of", path))?,
@@ -112,7 +114,7 @@ impl Writer {
                 Err(errno) => return Err(failed("open", path)(errno)),
             }
         }
-        Ok(())
+        Ok(!self.is_replaced)
     }
 
     /// Opens the directory that an entry is in. Directories that the tar did not mention are made.
@@ -284,6 +286,7 @@ impl Writer {
         match make(parent) {
             Err(Errno::EXIST) => {
                 self.last = None;
+                self.is_replaced = true;
                 remove(parent, name).map_err(failed("replace", path))?;
                 make(parent).map_err(failed("create", path))
             }

@@ -6,7 +6,7 @@ use std::thread::sleep;
 use std::time::Instant;
 
 use runtime_control::Run;
-use runtime_image::{Image, Selection, Store};
+use runtime_image::{Bundle, Image, Selection};
 
 use super::host::{PATIENCE, PAUSE};
 use crate::error::Error;
@@ -20,7 +20,7 @@ pub fn open(request: &Run) -> Result<Image, Error> {
     let file =
         File::open(&path).map_err(|source| Error::Disk { path: path.display().to_string(), source })?;
     let selection = Selection { reference: request.reference.clone() };
-    Ok(Image::open(Store::archive(file)?, &selection)?)
+    Ok(Image::open(Bundle::archive(file)?, &selection)?)
 }
 
 fn wait_for_disk() -> Result<PathBuf, Error> {

@@ -1,6 +1,6 @@
 //! Where an image's named pieces are: a tar read in place (a disk, a file) or a folder.
 //!
-//! A [`Store`] only finds bytes by name. It verifies nothing; [`Image`](crate::Image) does.
+//! A [`Bundle`] only finds bytes by name. It verifies nothing; [`Image`](crate::Image) does.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::Error;
-use crate::tar::{Kind, Reader, Skip};
+use crate::tar::{Kind, Reader, Skip, Stream};
 
 /// How many links in a row are followed inside an archive: old `docker save` has one, a loop has no end.
 const MAX_LINKS: usize = 8;
@@ -19,13 +19,21 @@ const MAX_LINKS: usize = 8;
 /// the OCI distribution specification sets for manifests.
 pub const METADATA_LIMIT: u64 = 4 << 20;
 
+/// The most entries of an archive that is spooled: a hundred images with a hundred layers, three entries each, in old archives.
+const ENTRY_LIMIT: usize = 65_536;
+
+/// The longest name in an archive that is spooled, in bytes.
+const PATH_LIMIT: usize = 4096;
+
 /// The pieces of an image by name, such as `blobs/sha256/…`.
 #[derive(Debug)]
-pub enum Store {
+pub enum Bundle {
     /// A tar that was indexed once and is read in place.
     Archive { file: Arc<File>, index: HashMap<String, Place> },
     /// A folder with the same names as files.
     Folder(PathBuf),
+    /// A tar from a stream whose files were written into a folder, each under a number.
+    Spool { folder: PathBuf, index: HashMap<String, Place> },
 }
 
 /// Where an archive has one piece.
@@ -33,11 +41,13 @@ pub enum Store {
 pub enum Place {
     /// In the archive itself; both in bytes.
     Bytes { offset: u64, length: u64 },
+    /// In the file with this number.
+    Spooled(usize),
     /// Under another name.
     Link(String),
 }
 
-impl Store {
+impl Bundle {
     /// Indexes the tar in `file`, which may be a block device longer than the tar. Contents are not read.
     ///
     /// # Errors
@@ -65,6 +75,56 @@ impl Store {
         Ok(Self::Archive { file, index })
     }
 
+    /// Writes the files of the tar in `archive` into the new folder `folder`. The folder is the caller's to remove, also after an error.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Archive`] when the tar is broken or the folder is full, [`Error::TooMany`] entries.
+    pub fn spool(archive: impl Read, folder: &Path) -> Result<Self, Error> {
+        let failed = |action| {
+            let path = folder.display().to_string();
+            move |source| Error::Directory { action, path, source }
+        };
+        std::fs::create_dir(folder).map_err(failed("create"))?;
+        let mut index = HashMap::new();
+        let mut tar = Reader::new(Stream(archive));
+        let mut number = 0;
+        while let Some(entry) = tar.next_entry().map_err(Error::Archive)? {
+            number += 1;
+            if number > ENTRY_LIMIT {
+                return Err(Error::TooMany(ENTRY_LIMIT));
+            }
+            if entry.path.len().max(entry.link.len()) > PATH_LIMIT {
+                return Err(Error::Archive(crate::tar::Error::ExtensionTooLarge(PATH_LIMIT as u64)));
+            }
+            let name = normal(&String::from_utf8_lossy(&entry.path), "");
+            let place = match entry.kind {
+                Kind::File => {
+                    let file =
+                        File::create_new(folder.join(number.to_string())).map_err(failed("write to"))?;
+                    tar.copy_data(|offset, bytes| file.write_all_at(bytes, offset))
+                        .map_err(Error::Archive)?;
+                    Place::Spooled(number)
+                }
+                Kind::HardLink => Place::Link(normal(&String::from_utf8_lossy(&entry.link), "")),
+                Kind::Symlink => Place::Link(normal(&String::from_utf8_lossy(&entry.link), &name)),
+                _ => continue,
+            };
+            index.insert(name, place);
+        }
+        Ok(Self::Spool { folder: folder.to_owned(), index })
+    }
+
+    /// Gives up the room of a spooled piece that is not needed any more; what is not spooled stays.
+    pub fn discard(&self, name: &str) {
+        if let Self::Spool { folder, index } = self
+            && let Some(Place::Spooled(number)) = follow(index, name)
+        {
+            // What cannot be removed goes with the folder.
+            let _ = std::fs::remove_file(folder.join(number.to_string()));
+        }
+    }
+
     /// Finds the piece called `name`. None when there is none.
     ///
     /// # Errors
@@ -72,19 +132,16 @@ impl Store {
     /// [`Error::Read`] when a file of a folder cannot be opened.
     pub fn open(&self, name: &str) -> Result<Option<Blob>, Error> {
         match self {
-            Self::Archive { file, index } => {
-                let mut name = name;
-                for _ in 0..MAX_LINKS {
-                    match index.get(name) {
-                        Some(Place::Link(target)) => name = target,
-                        Some(&Place::Bytes { offset, length }) => {
-                            return Ok(Some(Blob { file: Arc::clone(file), offset, length, position: 0 }));
-                        }
-                        None => return Ok(None),
-                    }
+            Self::Archive { file, index } => match follow(index, name) {
+                Some(&Place::Bytes { offset, length }) => {
+                    Ok(Some(Blob { file: Arc::clone(file), offset, length, position: 0 }))
                 }
-                Ok(None)
-            }
+                _ => Ok(None),
+            },
+            Self::Spool { folder, index } => match follow(index, name) {
+                Some(Place::Spooled(number)) => open_file(&folder.join(number.to_string()), name),
+                _ => Ok(None),
+            },
             Self::Folder(folder) => open_file(&folder.join(name), name),
         }
     }
@@ -103,6 +160,17 @@ impl Store {
         blob.read_to_end(&mut bytes).map_err(|source| Error::Read { name: name.to_owned(), source })?;
         Ok(Some(bytes))
     }
+}
+
+/// The place of a piece, through links.
+fn follow<'a>(index: &'a HashMap<String, Place>, mut name: &'a str) -> Option<&'a Place> {
+    for _ in 0..MAX_LINKS {
+        match index.get(name)? {
+            Place::Link(target) => name = target,
+            place => return Some(place),
+        }
+    }
+    None
 }
 
 fn open_file(path: &Path, name: &str) -> Result<Option<Blob>, Error> {
