@@ -7,8 +7,18 @@ macro_rules! errnos {
         /// Error numbers, as errno(3) names them.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[repr(i32)]
-        #[expect(dead_code, non_camel_case_types, clippy::upper_case_acronyms, reason = "the names of errno(3)")]
+        #[expect(non_camel_case_types, clippy::upper_case_acronyms, reason = "the names of errno(3)")]
         pub enum Errno { $($name = $number,)* }
+
+        impl Errno {
+            /// The one with this number.
+            pub const fn from_number(number: i32) -> Option<Self> {
+                match number {
+                    $($number => Some(Self::$name),)*
+                    _ => None,
+                }
+            }
+        }
     };
 }
 

@@ -24,6 +24,7 @@ pub fn main() -> ! {
     let _ = fs::set_permissions("/tmp", fs::Permissions::from_mode(0o1777));
     mount_terminals();
     load_module();
+    bring_loopback_up();
 
     let filters = selected();
     println!("abi: filters: {filters:?}");
@@ -42,6 +43,22 @@ fn mount_terminals() {
     let options = Some("ptmxmode=0666");
     if let Err(error) = mount(Some("devpts"), "/dev/pts", Some("devpts"), MsFlags::empty(), options) {
         println!("abi: mount devpts on /dev/pts: {error}");
+    }
+}
+
+fn bring_loopback_up() {
+    let result = std::net::UdpSocket::bind("0.0.0.0:0").and_then(|socket| {
+        // SAFETY: all zeros are a valid ifreq.
+        let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+        request.ifr_name[..2].copy_from_slice(&[b'l' as libc::c_char, b'o' as libc::c_char]);
+        request.ifr_ifru.ifru_flags = libc::IFF_UP as libc::c_short;
+        let socket = std::os::fd::AsRawFd::as_raw_fd(&socket);
+        // SAFETY: the kernel only reads the request.
+        let result = unsafe { libc::ioctl(socket, libc::SIOCSIFFLAGS as libc::Ioctl, &raw const request) };
+        if result < 0 { Err(std::io::Error::last_os_error()) } else { Ok(()) }
+    });
+    if let Err(error) = result {
+        println!("abi: bring lo up: {error}");
     }
 }
 

@@ -15,6 +15,7 @@ mod run;
 mod elf;
 mod event;
 mod fs;
+mod inet;
 mod memory;
 mod namespaces;
 mod pipe;
@@ -41,6 +42,7 @@ const AREAS: &[&[&[Case]]] = &[
     time::CASES,
     event::CASES,
     unix::CASES,
+    inet::CASES,
     tty::CASES,
     proc::CASES,
     elf::CASES,

@@ -114,6 +114,19 @@ pub struct Outgoing<'a> {
     pub rights: Vec<Arc<OpenFile>>,
     /// Who the sender says that it is (SCM_CREDENTIALS), checked.
     pub credentials: Option<ucred>,
+    /// Control messages of the family's own levels.
+    pub control: Vec<ControlMessage>,
+}
+
+/// A control message (cmsg(3)) that only the socket's family understands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControlMessage {
+    /// SOL_* or IPPROTO_*.
+    pub level: u32,
+    /// What it is.
+    pub kind: i32,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
 }
 
 /// What arrived, beside the bytes.
@@ -129,6 +142,8 @@ pub struct Incoming {
     pub rights: Vec<Arc<OpenFile>>,
     /// Who sent it, if the receiver wants to know (SO_PASSCRED).
     pub credentials: Option<ucred>,
+    /// What else the receiver wants to know.
+    pub control: Vec<ControlMessage>,
 }
 
 /// How to receive.

@@ -5,7 +5,9 @@
 
 #[expect(dead_code, reason = "sockets and rtnetlink come on top")]
 pub mod event;
-#[expect(dead_code, unused_imports, reason = "sockets and rtnetlink come on top")]
+pub mod inet;
+pub mod ioctl;
+#[expect(dead_code, reason = "sockets and rtnetlink come on top")]
 pub mod ip;
 #[expect(dead_code, reason = "sockets and rtnetlink come on top")]
 pub mod link;
@@ -31,6 +33,7 @@ pub use socket::{Kind, Shutdown, Socket};
 
 use crate::error::{Errno, Result};
 use alloc::sync::Arc;
+use coffer_abi_types::inet::AF_INET;
 use coffer_abi_types::net::AF_UNIX;
 
 /// Starts the network. Part of boot.
@@ -48,6 +51,7 @@ pub fn init() -> Result<()> {
 pub fn create(family: u32, kind: u32, protocol: u32) -> Result<Arc<dyn Socket>> {
     match u16::try_from(family) {
         Ok(AF_UNIX) => unix::create(kind, protocol),
+        Ok(AF_INET) => inet::create(kind, protocol),
         _ => Err(Errno::EAFNOSUPPORT.into()),
     }
 }
@@ -59,6 +63,7 @@ pub fn create(family: u32, kind: u32, protocol: u32) -> Result<Arc<dyn Socket>> 
 pub fn create_pair(family: u32, kind: u32, protocol: u32) -> Result<(Arc<dyn Socket>, Arc<dyn Socket>)> {
     match u16::try_from(family) {
         Ok(AF_UNIX) => unix::create_pair(kind, protocol),
+        Ok(AF_INET) => Err(Errno::EOPNOTSUPP.into()),
         _ => Err(Errno::EAFNOSUPPORT.into()),
     }
 }

@@ -17,6 +17,7 @@
 
 use super::backlog::Backlog;
 use super::event::{self, Event};
+use super::inet;
 use super::ip::address::{IFA_F_NOPREFIXROUTE, IFA_F_SECONDARY};
 use super::ip::icmp::RateLimit;
 use super::ip::path_mtu::PathMtus;
@@ -63,6 +64,8 @@ pub struct NetNs {
     pub(super) icmp_limit: RateLimit,
     /// /proc/sys/net.
     pub settings: Settings,
+    /// What the sockets of AF_INET share.
+    pub inet: inet::Tables,
 }
 
 #[derive(Debug, Default)]
@@ -122,6 +125,7 @@ impl NetNs {
                 fragments: SpinLock::new(reassembly::none()),
                 icmp_limit: RateLimit::default(),
                 settings: Settings::default(),
+                inet: inet::Tables::default(),
             }
         })
     }

@@ -1,13 +1,14 @@
 //! Options that every socket has (socket(7)).
 
 use crate::error::{Errno, Result};
+use alloc::vec::Vec;
 use coffer_abi_types::net::{
     SO_BROADCAST, SO_DEBUG, SO_DONTROUTE, SO_KEEPALIVE, SO_LINGER, SO_OOBINLINE, SO_PASSCRED, SO_PRIORITY,
-    SO_RCVBUF, SO_RCVBUFFORCE, SO_RCVLOWAT, SO_RCVTIMEO, SO_REUSEADDR, SO_REUSEPORT, SO_SNDBUF,
-    SO_SNDBUFFORCE, SO_SNDLOWAT, SO_SNDTIMEO, SO_TIMESTAMP, linger,
+    SO_RCVBUF, SO_RCVBUFFORCE, SO_RCVLOWAT, SO_RCVTIMEO, SO_REUSEADDR, SO_REUSEPORT, SO_RXQ_OVFL, SO_SNDBUF,
+    SO_SNDBUFFORCE, SO_SNDLOWAT, SO_SNDTIMEO, SO_TIMESTAMP, SO_TIMESTAMPNS, linger,
 };
 use coffer_abi_types::time::timeval;
-use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use ostd::sync::SpinLock;
 use ostd::timer::now_ns;
 use zerocopy::{FromBytes, IntoBytes};
@@ -21,7 +22,7 @@ const SEND_MIN: usize = 4608;
 const RECEIVE_MIN: usize = 2304;
 
 /// Switches that are bits of one word.
-const SWITCHES: [u32; 9] = [
+const SWITCHES: [u32; 11] = [
     SO_DEBUG,
     SO_REUSEADDR,
     SO_DONTROUTE,
@@ -31,6 +32,8 @@ const SWITCHES: [u32; 9] = [
     SO_REUSEPORT,
     SO_PASSCRED,
     SO_TIMESTAMP,
+    SO_TIMESTAMPNS,
+    SO_RXQ_OVFL,
 ];
 
 /// The values.
@@ -39,6 +42,10 @@ pub struct Options {
     switches: AtomicU32,
     send_buffer: AtomicUsize,
     receive_buffer: AtomicUsize,
+    /// User space has set SO_SNDBUF.
+    has_fixed_send_buffer: AtomicBool,
+    /// User space has set SO_RCVBUF.
+    has_fixed_receive_buffer: AtomicBool,
     /// 0: no limit.
     send_timeout_ns: AtomicU64,
     receive_timeout_ns: AtomicU64,
@@ -58,7 +65,7 @@ pub struct Identity {
 }
 
 /// An option's value, as getsockopt(2) gives it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum OptionValue {
     /// An int.
     Int(i32),
@@ -66,15 +73,24 @@ pub enum OptionValue {
     Linger(linger),
     /// SO_RCVTIMEO, SO_SNDTIMEO.
     Time(timeval),
+    /// A structure or a name.
+    Bytes(Vec<u8>),
 }
 
 impl Options {
     /// The defaults.
     pub const fn new() -> Self {
+        Self::with_buffers(BUFFER_DEFAULT, BUFFER_DEFAULT)
+    }
+
+    /// The defaults but for SO_SNDBUF and SO_RCVBUF.
+    pub const fn with_buffers(send: usize, receive: usize) -> Self {
         Self {
             switches: AtomicU32::new(0),
-            send_buffer: AtomicUsize::new(BUFFER_DEFAULT),
-            receive_buffer: AtomicUsize::new(BUFFER_DEFAULT),
+            send_buffer: AtomicUsize::new(send),
+            receive_buffer: AtomicUsize::new(receive),
+            has_fixed_send_buffer: AtomicBool::new(false),
+            has_fixed_receive_buffer: AtomicBool::new(false),
             send_timeout_ns: AtomicU64::new(0),
             receive_timeout_ns: AtomicU64::new(0),
             priority: AtomicU32::new(0),
@@ -85,7 +101,6 @@ impl Options {
     }
 
     /// How tables of sockets name it.
-    #[expect(dead_code, reason = "the tables of the families to come ask")]
     pub fn identity(&self) -> Identity {
         *self.identity.lock()
     }
@@ -103,6 +118,61 @@ impl Options {
     /// SO_SNDBUF in bytes.
     pub fn send_buffer(&self) -> usize {
         self.send_buffer.load(Ordering::Relaxed)
+    }
+
+    /// SO_RCVBUF in bytes.
+    pub fn receive_buffer(&self) -> usize {
+        self.receive_buffer.load(Ordering::Relaxed)
+    }
+
+    /// SO_SNDBUF, if user space has set it.
+    pub fn fixed_send_buffer(&self) -> Option<usize> {
+        self.has_fixed_send_buffer.load(Ordering::Relaxed).then(|| self.send_buffer())
+    }
+
+    /// SO_RCVBUF, if user space has set it.
+    pub fn fixed_receive_buffer(&self) -> Option<usize> {
+        self.has_fixed_receive_buffer.load(Ordering::Relaxed).then(|| self.receive_buffer())
+    }
+
+    /// SO_RCVLOWAT.
+    pub fn receive_low(&self) -> usize {
+        self.receive_low.load(Ordering::Relaxed) as usize
+    }
+
+    /// SO_LINGER.
+    pub fn linger(&self) -> linger {
+        *self.linger.lock()
+    }
+
+    /// Takes over what a connection has from the socket that it was accepted by.
+    pub fn inherit(&self, from: &Self) {
+        let words = [
+            (&self.switches, &from.switches),
+            (&self.priority, &from.priority),
+            (&self.receive_low, &from.receive_low),
+        ];
+        for (to, from) in words {
+            to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+        for (to, from) in
+            [(&self.send_buffer, &from.send_buffer), (&self.receive_buffer, &from.receive_buffer)]
+        {
+            to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+        for (to, from) in [
+            (&self.send_timeout_ns, &from.send_timeout_ns),
+            (&self.receive_timeout_ns, &from.receive_timeout_ns),
+        ] {
+            to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+        for (to, from) in [
+            (&self.has_fixed_send_buffer, &from.has_fixed_send_buffer),
+            (&self.has_fixed_receive_buffer, &from.has_fixed_receive_buffer),
+        ] {
+            to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+        *self.linger.lock() = from.linger();
     }
 
     /// When a send that starts now gives up (monotonic).
@@ -123,13 +193,13 @@ impl Options {
         let time = |ns: &AtomicU64| OptionValue::Time(timeval::from_ns(ns.load(Ordering::Relaxed)));
         Ok(match name {
             SO_SNDBUF => OptionValue::Int(self.send_buffer() as i32),
-            SO_RCVBUF => OptionValue::Int(self.receive_buffer.load(Ordering::Relaxed) as i32),
+            SO_RCVBUF => OptionValue::Int(self.receive_buffer() as i32),
             SO_SNDTIMEO => time(&self.send_timeout_ns),
             SO_RCVTIMEO => time(&self.receive_timeout_ns),
             SO_PRIORITY => OptionValue::Int(self.priority.load(Ordering::Relaxed) as i32),
             SO_RCVLOWAT => OptionValue::Int(self.receive_low.load(Ordering::Relaxed) as i32),
             SO_SNDLOWAT => OptionValue::Int(1),
-            SO_LINGER => OptionValue::Linger(*self.linger.lock()),
+            SO_LINGER => OptionValue::Linger(self.linger()),
             _ if SWITCHES.contains(&name) => OptionValue::Int(i32::from(self.is_on(name))),
             _ => return Err(Errno::ENOPROTOOPT.into()),
         })
@@ -143,9 +213,11 @@ impl Options {
         match name {
             SO_SNDBUF | SO_SNDBUFFORCE => {
                 self.send_buffer.store(buffer_size(value, SEND_MIN)?, Ordering::Relaxed);
+                self.has_fixed_send_buffer.store(true, Ordering::Relaxed);
             }
             SO_RCVBUF | SO_RCVBUFFORCE => {
                 self.receive_buffer.store(buffer_size(value, RECEIVE_MIN)?, Ordering::Relaxed);
+                self.has_fixed_receive_buffer.store(true, Ordering::Relaxed);
             }
             SO_SNDTIMEO => self.send_timeout_ns.store(timeout(value)?, Ordering::Relaxed),
             SO_RCVTIMEO => self.receive_timeout_ns.store(timeout(value)?, Ordering::Relaxed),
@@ -167,7 +239,8 @@ impl Options {
         Ok(())
     }
 
-    fn is_on(&self, name: u32) -> bool {
+    /// A switch.
+    pub fn is_on(&self, name: u32) -> bool {
         self.switches.load(Ordering::Relaxed) & 1 << (name & 31) != 0
     }
 }
@@ -185,6 +258,7 @@ impl OptionValue {
             Self::Int(value) => value.as_bytes(),
             Self::Linger(value) => value.as_bytes(),
             Self::Time(value) => value.as_bytes(),
+            Self::Bytes(bytes) => bytes,
         }
     }
 }

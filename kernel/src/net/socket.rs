@@ -14,7 +14,7 @@ use crate::process::credentials::Credentials;
 use crate::syscall::UserPtr;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use coffer_abi_types::net::{SO_ACCEPTCONN, SO_DOMAIN, SO_ERROR, SO_PROTOCOL, SO_TYPE, ucred};
+use coffer_abi_types::net::{SO_ACCEPTCONN, SO_DOMAIN, SO_ERROR, SO_PROTOCOL, SO_TYPE, SOL_SOCKET, ucred};
 use core::any::Any;
 use ostd::mm::{VmReader, VmWriter};
 
@@ -104,16 +104,21 @@ pub trait Socket: Any + Send + Sync + core::fmt::Debug {
     /// The error to report once (SO_ERROR).
     fn take_error(&self) -> Option<Errno>;
 
-    /// getsockopt(2) at levels other than SOL_SOCKET.
+    /// getsockopt(2) of what [`Options`] does not know.
     fn option(&self, level: u32, name: u32) -> Result<OptionValue> {
-        let _ = (level, name);
-        Err(Errno::EOPNOTSUPP.into())
+        let _ = name;
+        Err(unknown_option(level))
     }
 
-    /// setsockopt(2) at levels other than SOL_SOCKET.
+    /// setsockopt(2) of what [`Options`] does not know.
     fn set_option(&self, level: u32, name: u32, value: &[u8]) -> Result<()> {
-        let _ = (level, name, value);
-        Err(Errno::EOPNOTSUPP.into())
+        let _ = (name, value);
+        Err(unknown_option(level))
+    }
+
+    /// The peer of a connection that was accepted just now, even if it is gone already.
+    fn accepted_from(&self) -> Vec<u8> {
+        self.peer_address().unwrap_or_default()
     }
 
     /// ioctl(2): commands of the family, but for FIONREAD and TIOCOUTQ.
@@ -174,8 +179,29 @@ pub fn option(socket: &dyn Socket, name: u32) -> Result<OptionValue> {
         SO_PROTOCOL => socket.protocol().cast_signed(),
         SO_ERROR => socket.take_error().map_or(0, |errno| errno as i32),
         SO_ACCEPTCONN => i32::from(socket.is_listening()),
-        _ => return socket.options().get(name),
+        _ => {
+            return match socket.options().get(name) {
+                Err(error) if error.errno() == Errno::ENOPROTOOPT => socket.option(SOL_SOCKET, name),
+                result => result,
+            };
+        }
     }))
+}
+
+/// setsockopt(2) at SOL_SOCKET.
+///
+/// # Errors
+/// EINVAL, ENOPROTOOPT.
+pub fn set_option(socket: &dyn Socket, name: u32, value: &[u8]) -> Result<()> {
+    match socket.options().set(name, value) {
+        Err(error) if error.errno() == Errno::ENOPROTOOPT => socket.set_option(SOL_SOCKET, name, value),
+        result => result,
+    }
+}
+
+/// What an option that nobody knows fails with.
+pub fn unknown_option(level: u32) -> Error {
+    if level == SOL_SOCKET { Errno::ENOPROTOOPT.into() } else { Errno::EOPNOTSUPP.into() }
 }
 
 impl FileOps for SocketFile {
@@ -205,11 +231,20 @@ impl FileOps for SocketFile {
         context: &mut Context<'_>,
     ) -> Result<isize> {
         let bytes = match command {
-            FIONREAD if self.0.is_listening() => return Err(Errno::EINVAL.into()),
+            FIONREAD | TIOCOUTQ if self.0.is_listening() => return Err(Errno::EINVAL.into()),
             FIONREAD => self.0.unread_bytes(),
             TIOCOUTQ => self.0.unsent_bytes(),
             _ => return self.0.ioctl(command, argument, context),
         };
         UserPtr::<i32>::new(argument).write(&(bytes as i32)).map(|()| 0)
+    }
+}
+
+/// A wait that ended early: a time limit is EAGAIN here, and a call with one is not restarted after a signal (signal(7)).
+pub fn interrupted(error: Error, deadline_ns: Option<u64>) -> Error {
+    match error.errno() {
+        Errno::ETIMEDOUT => Errno::EAGAIN.into(),
+        Errno::ERESTARTSYS if deadline_ns.is_some() => Errno::EINTR.into(),
+        _ => error,
     }
 }

@@ -7,6 +7,7 @@
 pub mod event;
 pub mod fs;
 pub mod futex;
+pub mod inet;
 pub mod mman;
 pub mod net;
 pub mod netlink;

@@ -80,6 +80,9 @@ mod constants {
     pub const MSG_EOR: u32 = 0x80;
     pub const MSG_WAITALL: u32 = 0x100;
     pub const MSG_NOSIGNAL: u32 = 0x4000;
+    pub const MSG_MORE: u32 = 0x8000;
+    pub const MSG_ERRQUEUE: u32 = 0x2000;
+    pub const MSG_FASTOPEN: u32 = 0x2000_0000;
     pub const MSG_WAITFORONE: u32 = 0x1_0000;
     pub const MSG_CMSG_CLOEXEC: u32 = 0x4000_0000;
 
@@ -106,11 +109,18 @@ mod constants {
     pub const SO_SNDLOWAT: u32 = 19;
     pub const SO_RCVTIMEO: u32 = 20;
     pub const SO_SNDTIMEO: u32 = 21;
+    pub const SO_BINDTODEVICE: u32 = 25;
     pub const SO_TIMESTAMP: u32 = 29;
     pub const SO_ACCEPTCONN: u32 = 30;
     pub const SO_SNDBUFFORCE: u32 = 32;
     pub const SO_RCVBUFFORCE: u32 = 33;
+    pub const SO_TIMESTAMPNS: u32 = 35;
+    pub const SO_MARK: u32 = 36;
     pub const SO_PROTOCOL: u32 = 38;
     pub const SO_DOMAIN: u32 = 39;
+    pub const SO_RXQ_OVFL: u32 = 40;
+    pub const SO_INCOMING_CPU: u32 = 49;
+    pub const SO_COOKIE: u32 = 57;
+    pub const SO_BINDTOIFINDEX: u32 = 62;
 }
 pub use constants::*;

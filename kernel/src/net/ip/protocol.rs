@@ -3,6 +3,7 @@
 //! All of it is called in task context with no lock held, so receivers may send at once.
 
 use super::icmp;
+use crate::net::inet;
 use crate::net::ns::NetNs;
 use crate::net::packet::Packet;
 use alloc::sync::Arc;
@@ -28,6 +29,9 @@ pub fn deliver(namespace: &Arc<NetNs>, packet: Packet) -> Result<(), (Refusal, P
             icmp::input(namespace, &packet);
             Ok(())
         }
+        IpProtocol::Udp => {
+            inet::udp::input(namespace, packet).map_or(Ok(()), |packet| Err((Refusal::Port, packet)))
+        }
         _ => Err((Refusal::Protocol, packet)),
     }
 }
@@ -49,6 +53,9 @@ pub struct IcmpError<'a> {
 
 /// Tells whoever sent the quoted packet.
 pub fn report(namespace: &Arc<NetNs>, protocol: IpProtocol, error: &IcmpError<'_>) {
-    // Arms of UDP, TCP and ping sockets.
-    log::trace!("{:?} of {protocol} in {:?}", error, namespace.id());
+    // Arms of TCP and ping sockets.
+    match protocol {
+        IpProtocol::Udp => inet::udp::on_icmp_error(namespace, error),
+        _ => log::trace!("{:?} of {protocol} in {:?}", error, namespace.id()),
+    }
 }

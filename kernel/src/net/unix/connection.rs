@@ -8,6 +8,7 @@ use crate::error::{Errno, Error, Result};
 use crate::event::IoEvents;
 use crate::net::Kind;
 use crate::net::message::{Incoming, Outgoing, ReceiveHow, Sink, Source};
+use crate::net::socket::interrupted;
 use crate::process::Process;
 use crate::thread::wait;
 use alloc::collections::VecDeque;
@@ -346,14 +347,5 @@ impl UnixSocket {
         {
             peer.pollee.notify(IoEvents::OUT | IoEvents::WRNORM);
         }
-    }
-}
-
-/// A wait that ended early: a time limit is EAGAIN here, and a call with one is not restarted after a signal (signal(7)).
-pub(super) fn interrupted(error: Error, deadline_ns: Option<u64>) -> Error {
-    match error.errno() {
-        Errno::ETIMEDOUT => Errno::EAGAIN.into(),
-        Errno::ERESTARTSYS if deadline_ns.is_some() => Errno::EINTR.into(),
-        _ => error,
     }
 }

@@ -48,8 +48,7 @@ pub fn sys_accept4(
     let file = context.process.fds().get_io(fd)?;
     let new = net::socket::of(&file)?.accept(file.is_nonblocking())?;
     if !address.is_null() {
-        // The peer may be gone: then it has no address any more.
-        address::write(address, len, &new.peer_address().unwrap_or_default())?;
+        address::write(address, len, &new.accepted_from())?;
     }
     context.install(socket::open(new, flags & SOCK_NONBLOCK, context)?, flags & SOCK_CLOEXEC != 0)
 }

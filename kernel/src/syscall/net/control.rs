@@ -4,6 +4,7 @@ use crate::context::Context;
 use crate::error::{Errno, Error, Result};
 use crate::fs::open_file::OpenFile;
 use crate::net::Incoming;
+use crate::net::message::ControlMessage;
 use crate::process::credentials::{Capability, Credentials};
 use crate::syscall::{Fd, UserPtr};
 use alloc::sync::Arc;
@@ -24,6 +25,7 @@ const CONTROL_MAX: u64 = 131_072;
 pub struct Control {
     pub rights: Vec<Arc<OpenFile>>,
     pub credentials: Option<ucred>,
+    pub others: Vec<ControlMessage>,
 }
 
 /// Reads and checks the control messages of a sender.
@@ -49,8 +51,10 @@ pub fn read(address: u64, len: u64, context: &Context<'_>) -> Result<Control> {
                 control.credentials = Some(claimed);
             }
             (SOL_SOCKET, _) => return Err(Errno::EINVAL.into()),
-            // Of other levels: not for this kind of socket.
-            _ => {}
+            // Of other levels: the family knows.
+            (level, kind) => {
+                control.others.push(ControlMessage { level, kind, bytes: Vec::from(data) });
+            }
         }
         rest = rest.get(aligned(end)..).unwrap_or_default();
     }
@@ -88,7 +92,10 @@ pub fn write(
     let mut out =
         Out { address: address as usize, room: usize::try_from(room).unwrap_or(0), used: 0, flags: 0 };
     if let Some(credentials) = incoming.credentials {
-        out.put(SCM_CREDENTIALS, credentials.as_bytes(), 1)?;
+        out.put(SOL_SOCKET, SCM_CREDENTIALS, credentials.as_bytes(), 1)?;
+    }
+    for message in &incoming.control {
+        out.put(message.level, message.kind, &message.bytes, 1)?;
     }
     let rights = core::mem::take(&mut incoming.rights);
     if !rights.is_empty() {
@@ -105,7 +112,7 @@ pub fn write(
             out.flags |= MSG_CTRUNC;
         }
         if !fds.is_empty() {
-            out.put(SCM_RIGHTS, fds.as_bytes(), size_of::<i32>())?;
+            out.put(SOL_SOCKET, SCM_RIGHTS, fds.as_bytes(), size_of::<i32>())?;
         }
     }
     Ok((out.used as u64, out.flags))
@@ -121,7 +128,7 @@ struct Out {
 
 impl Out {
     /// Adds a message, cut short to whole units of `unit` bytes if there is too little room.
-    fn put(&mut self, kind: i32, data: &[u8], unit: usize) -> Result<()> {
+    fn put(&mut self, level: u32, kind: i32, data: &[u8], unit: usize) -> Result<()> {
         let room = self.room - self.used;
         if room < HEAD {
             self.flags |= MSG_CTRUNC;
@@ -132,7 +139,7 @@ impl Out {
             self.flags |= MSG_CTRUNC;
         }
         let len = HEAD + fitting;
-        let head = cmsghdr { cmsg_len: len as u64, cmsg_level: SOL_SOCKET as i32, cmsg_type: kind };
+        let head = cmsghdr { cmsg_len: len as u64, cmsg_level: level.cast_signed(), cmsg_type: kind };
         let at = UserPtr::<u8>::new(self.address + self.used);
         at.cast_at(0).write(&head)?;
         at.cast_at::<u8>(HEAD).write_array(&data[..fitting])?;

@@ -48,7 +48,7 @@ pub fn sys_setsockopt(
     let len = usize::try_from(len).map_err(|_| Errno::EINVAL)?;
     let value = value.read_array(len.min(VALUE_MAX))?;
     match level {
-        SOL_SOCKET => socket.options().set(name, &value),
+        SOL_SOCKET => net::socket::set_option(&**socket, name, &value),
         _ => socket.set_option(level, name, &value),
     }
 }

@@ -77,6 +77,7 @@ fn send_message(
         to: to.as_deref(),
         rights: control.rights,
         credentials: control.credentials,
+        control: control.others,
         ..Outgoing::default()
     };
     send(file, &mut readers(header)?, message, context)

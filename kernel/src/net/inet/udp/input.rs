@@ -1,0 +1,85 @@
+//! What comes in by links: datagrams, and ICMP errors about those that were sent.
+
+use super::endpoint::Datagram;
+use super::errors::ErrorReport;
+use super::tables::is_for_all;
+use crate::error::Errno;
+use crate::net::ip::protocol::IcmpError;
+use crate::net::ns::NetNs;
+use crate::net::packet::Packet;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use coffer_abi_types::inet::SO_EE_ORIGIN_ICMP;
+use core::net::SocketAddrV4;
+use ostd::timer::now_ns;
+use smoltcp::wire::{Ipv4Packet, UDP_HEADER_LEN, UdpPacket};
+
+/// Takes a UDP packet for this machine; it comes back if nobody has the port.
+pub fn input(ns: &Arc<NetNs>, packet: Packet) -> Option<Packet> {
+    if !packet.has_good_checksum() {
+        return None;
+    }
+    let ip = packet.ip();
+    let (source, destination) = (ip.src_addr(), ip.dst_addr());
+    let (ttl, tos) = (ip.hop_limit(), ip.dscp() << 2 | ip.ecn());
+    let udp = UdpPacket::new_checked(packet.transport()).ok()?;
+    let from = SocketAddrV4::new(source, udp.src_port());
+    let to = SocketAddrV4::new(destination, udp.dst_port());
+    let link = packet.link.as_ref().map_or(0, |link| link.index());
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(udp.payload().len()).ok()?;
+    bytes.extend_from_slice(udp.payload());
+    let to_all = is_for_all(destination) || !ns.is_local(destination);
+    let datagram = Datagram { bytes, from, to: destination, link, ttl, tos, time_ns: now_ns() };
+    if ns.deliver_datagram(datagram, to, to_all) { None } else { Some(packet) }
+}
+
+/// Tells the sender of the datagram that the error is about.
+pub fn on_icmp_error(ns: &Arc<NetNs>, error: &IcmpError<'_>) {
+    let Ok(ip) = Ipv4Packet::new_checked(error.quoted).or_else(|_| {
+        // Routers quote the beginning only.
+        Ok::<_, ()>(Ipv4Packet::new_unchecked(error.quoted))
+    }) else {
+        return;
+    };
+    let Some(rest) = error.quoted.get(usize::from(ip.header_len())..) else { return };
+    let Some(ports) = rest.first_chunk::<4>() else { return };
+    let local = SocketAddrV4::new(ip.src_addr(), u16::from_be_bytes([ports[0], ports[1]]));
+    let remote = SocketAddrV4::new(ip.dst_addr(), u16::from_be_bytes([ports[2], ports[3]]));
+    let Some(endpoint) = ns.inet.udp.find_sender(local, remote) else { return };
+    let Some((errno, is_hard)) = meaning(error) else { return };
+    let wants_errors = endpoint.ip.lock().wants_errors;
+    if wants_errors {
+        endpoint.errors.push(ErrorReport {
+            errno,
+            origin: SO_EE_ORIGIN_ICMP,
+            kind: error.kind,
+            code: error.code,
+            info: u32::from(error.mtu),
+            offender: error.from,
+            to: remote,
+            bytes: Vec::from(rest.get(UDP_HEADER_LEN..).unwrap_or_default()),
+        });
+    }
+    let is_connected = endpoint.inner.lock().peer.is_some();
+    if wants_errors || is_connected && is_hard {
+        endpoint.set_error(errno);
+    }
+}
+
+/// The errno for an ICMP error, and whether it is told without being asked for (RFC 1122, 4.1.3.3; icmp(7)).
+pub fn meaning(error: &IcmpError<'_>) -> Option<(Errno, bool)> {
+    Some(match (error.kind, error.code) {
+        (3, 0 | 5 | 6 | 11) => (Errno::ENETUNREACH, false),
+        (3, 1 | 12) => (Errno::EHOSTUNREACH, false),
+        (3, 2) => (Errno::ENOPROTOOPT, true),
+        (3, 3) => (Errno::ECONNREFUSED, true),
+        (3, 4) => (Errno::EMSGSIZE, false),
+        (3, 7) => (Errno::EHOSTDOWN, true),
+        (3, 8) => (Errno::ENONET, true),
+        (3, 9 | 10 | 13..=15) => (Errno::EHOSTUNREACH, true),
+        (11, _) => (Errno::EHOSTUNREACH, false),
+        (12, _) => (Errno::EPROTO, true),
+        _ => return None,
+    })
+}
