@@ -2,11 +2,13 @@
 
 use std::arch::asm;
 
-use crate::case::{Outcome, cases, check_eq, check_fails};
-use crate::raw::{BAD_ADDRESS, KERNEL_ADDRESS, harmless};
+use crate::case::{Outcome, cases, check, check_eq, check_fails};
+use crate::program;
+use crate::raw::{BAD_ADDRESS, KERNEL_ADDRESS, harmless, syscall};
 
 cases!("syscall":
     unknown_numbers_fail_with_enosys,
+    unknown_numbers_are_logged_once_for_each_program,
     bad_pointers_fail_with_efault,
     kernel_pointers_fail_with_efault,
     registers_survive_a_call,
@@ -17,6 +19,28 @@ cases!("syscall":
 fn unknown_numbers_fail_with_enosys() -> Outcome {
     for number in [999, 5000, 0x3fff_ffff, -1] {
         check_fails!(harmless(number, []), ENOSYS);
+    }
+    Ok(())
+}
+
+/// Linux does not log them at all; where the kernel is Coffer, which has a folder of its own in /proc, a program's first one is.
+fn unknown_numbers_are_logged_once_for_each_program() -> Outcome {
+    /// SYSLOG_ACTION_READ_ALL of syslog(2).
+    const READ_ALL: usize = 3;
+    const NUMBER: i32 = 4711;
+    let lines = || -> Outcome<usize> {
+        let mut log = vec![0_u8; 128 << 10];
+        // SAFETY: the call writes at most the given length to the buffer.
+        let len = unsafe { syscall(libc::SYS_syslog, [READ_ALL, log.as_mut_ptr() as usize, log.len()]) }?;
+        let log = String::from_utf8_lossy(&log[..len]).into_owned();
+        Ok(log.lines().filter(|line| line.contains(&format!("system call {NUMBER} is not there"))).count())
+    };
+    let is_coffer = std::path::Path::new("/proc/coffer").exists();
+    let before = lines()?;
+    for programs in 1..=2 {
+        let status = program::command("@call").args([&NUMBER.to_string(), "5"]).status()?;
+        check!(status.success(), "{status}");
+        check_eq!(lines()? - before, if is_coffer { programs } else { 0 });
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 use nix::time::{ClockId, clock_getres, clock_gettime};
 
 use crate::case::{Outcome, cases, check, check_eq, check_fails};
+use crate::child;
 use crate::raw;
 
 cases!("time":
@@ -18,6 +19,7 @@ cases!("time":
     gettimeofday_and_time_agree,
     coarse_clocks_follow,
     uptime_follows_the_monotonic_clock,
+    clocks_agree_after_the_machine_was_idle,
 );
 
 fn now(clock: ClockId) -> nix::Result<Duration> {
@@ -32,6 +34,31 @@ fn call(clock: ClockId) -> nix::Result<Duration> {
     // SAFETY: the call fills a live local.
     unsafe { raw::syscall(libc::SYS_clock_gettime, [number, address]) }?;
     Ok(Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0)))
+}
+
+/// After a sleep in which nothing runs, the vDSO's clock is the call's, in a new process as well, and goes on while that computes.
+fn clocks_agree_after_the_machine_was_idle() -> Outcome {
+    std::thread::sleep(Duration::from_secs(2));
+    child::passes(|| {
+        let start = Instant::now();
+        let mut state = 88_172_645_463_325_252_u64;
+        let mut rounds = 0;
+        while start.elapsed() < Duration::from_millis(100) {
+            for _ in 0..1000 {
+                state ^= state << 13;
+                state = std::hint::black_box(state ^ state >> 7);
+            }
+            rounds += 1;
+            check!(rounds < 1_000_000, "the clock stands still");
+            let (before, between, after) = (
+                call(ClockId::CLOCK_MONOTONIC)?,
+                now(ClockId::CLOCK_MONOTONIC)?,
+                call(ClockId::CLOCK_MONOTONIC)?,
+            );
+            check!(before <= between && between <= after, "{before:?}, {between:?}, {after:?}");
+        }
+        Ok(())
+    })
 }
 
 fn monotonic_never_goes_back() -> Outcome {

@@ -219,13 +219,16 @@ impl Dentry {
         child
     }
 
-    /// `name` was removed from this directory: its dentry lives on for its holders, the cache remembers the absence. The lock is held.
+    /// `child` was removed from this directory: its dentry lives on for its holders. The cache remembers the absence of a file, which programs make
+    /// anew; directories go for good, and those with unique names would pile up. The lock is held.
     pub fn remove_child(self: &Arc<Self>, child: &Arc<Self>) {
         child.state.fetch_or(REMOVED, Ordering::AcqRel);
         let name = child.name();
         self.take(&name);
         child.forget_tree();
-        self.put_child(&name, None);
+        if !child.is_directory() {
+            self.put_child(&name, None);
+        }
     }
 
     /// Moves `child` to `name` in `new_parent` (rename). Both directories' locks are held.
