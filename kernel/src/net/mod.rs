@@ -13,6 +13,8 @@ pub mod ip;
 pub mod link;
 pub mod message;
 #[expect(dead_code, reason = "sockets and rtnetlink come on top")]
+pub mod nat;
+#[expect(dead_code, reason = "sockets and rtnetlink come on top")]
 pub mod ns;
 pub mod options;
 #[expect(dead_code, reason = "sockets and rtnetlink come on top")]

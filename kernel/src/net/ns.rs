@@ -25,6 +25,7 @@ use super::ip::reassembly;
 use super::ip::route::RTPROT_KERNEL;
 use super::ip::{Address, Hints, Route, RouteEntry, RouteKind, Scope};
 use super::link::{Link, NAME_LEN, flags, loopback, neighbour};
+use super::nat::{self, Nat};
 use super::settings::Settings;
 use super::{teardown, timers};
 use crate::error::{Errno, Error, Result};
@@ -60,6 +61,8 @@ pub struct NetNs {
     path_mtus: PathMtus,
     /// Datagrams that are not whole yet.
     pub(super) fragments: SpinLock<Assembler>,
+    /// Rules and flows of address translation.
+    pub(super) nat: Nat,
     /// How many ICMP errors it may send.
     pub(super) icmp_limit: RateLimit,
     /// /proc/sys/net.
@@ -123,6 +126,7 @@ impl NetNs {
                 backlog: Backlog::default(),
                 path_mtus: PathMtus::default(),
                 fragments: SpinLock::new(reassembly::none()),
+                nat: Nat::default(),
                 icmp_limit: RateLimit::default(),
                 settings: Settings::default(),
                 inet: inet::Tables::default(),
@@ -155,7 +159,8 @@ impl NetNs {
 
     /// Does what a second's passing calls for; `true`: there will be more.
     pub(super) fn tick(self: &Arc<Self>) -> bool {
-        reassembly::tick(self)
+        let is_reassembling = reassembly::tick(self);
+        nat::tick(self) || is_reassembling
     }
 
     fn change<R>(&self, change: impl FnOnce(&mut Tables) -> R) -> R {

@@ -7,6 +7,7 @@ use super::link::Link;
 use crate::error::{Errno, Result};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use coffer_nat::Tuple;
 use core::net::Ipv4Addr;
 use smoltcp::wire::{IpProtocol, Ipv4Packet, checksum};
 
@@ -63,6 +64,8 @@ pub enum Tracking {
     /// Not yet.
     #[default]
     Unseen,
+    /// It goes to a published port's target, and its flow is still to be made; this is how it arrived.
+    Redirected(Tuple),
     /// Its addresses are final.
     Done,
 }

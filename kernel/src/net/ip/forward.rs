@@ -4,6 +4,7 @@ use super::icmp::{self, Trouble};
 use super::output;
 use super::route::{Hints, RouteKind};
 use crate::error::Errno;
+use crate::net::nat;
 use crate::net::ns::NetNs;
 use crate::net::packet::Packet;
 use alloc::sync::Arc;
@@ -47,6 +48,10 @@ pub fn forward(namespace: &Arc<NetNs>, mut packet: Packet) {
             return;
         }
     };
+    if !nat::may_pass(namespace, &link, &route.link) {
+        link.counters.drop_received();
+        return;
+    }
     if output::is_too_long(&packet, route.mtu) && packet.ip().dont_frag() {
         let mtu = u16::try_from(route.mtu).unwrap_or(u16::MAX);
         icmp::send_error(namespace, &packet, Trouble::TooLong(mtu));

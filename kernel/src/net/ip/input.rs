@@ -4,6 +4,7 @@ use super::icmp::{self, Trouble};
 use super::protocol::{self, Refusal};
 use super::{forward, reassembly};
 use crate::net::link::Link;
+use crate::net::nat;
 use crate::net::ns::NetNs;
 use crate::net::packet::Packet;
 use alloc::sync::Arc;
@@ -28,9 +29,17 @@ pub fn receive(namespace: &Arc<NetNs>, link: &Arc<Link>, mut packet: Packet) {
         link.counters.drop_received();
         return;
     }
-    if namespace.classify(destination, link).is_none() {
+    if namespace.nat.is_active() {
+        // Ports are in the first fragment only.
+        let Some(whole) = reassembly::complete(namespace, packet) else { return };
+        packet = whole;
+        nat::arrive(namespace, &mut packet);
+    }
+    if namespace.classify(packet.ip().dst_addr(), link).is_none() {
         forward::forward(namespace, packet);
-    } else if let Some(packet) = reassembly::complete(namespace, packet) {
+    } else if let Some(mut packet) = reassembly::complete(namespace, packet)
+        && nat::settle(namespace, &mut packet)
+    {
         deliver(namespace, packet);
     }
 }

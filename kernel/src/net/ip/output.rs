@@ -3,6 +3,7 @@
 use super::DEFAULT_TTL;
 use super::route::Route;
 use crate::error::{Errno, Error, Result};
+use crate::net::nat;
 use crate::net::ns::NetNs;
 use crate::net::packet::{MAX_LEN, Packet};
 use alloc::sync::Arc;
@@ -85,7 +86,9 @@ impl NetNs {
     ///
     /// # Errors
     /// As [`Self::send`].
-    pub fn send_ip(self: &Arc<Self>, route: &Route, packet: Packet) -> Result<()> {
+    pub fn send_ip(self: &Arc<Self>, route: &Route, mut packet: Packet) -> Result<()> {
+        let other = nat::output(self, &mut packet)?;
+        let route = other.as_ref().unwrap_or(route);
         if !route.link.is_up() {
             return Err(Errno::ENETDOWN.into());
         }
@@ -106,9 +109,12 @@ pub fn is_too_long(packet: &Packet, mtu: u32) -> bool {
     }
 }
 
-/// The last step of what this machine sends or forwards: cuts what is too long, and hands it to the link.
-pub fn leave(namespace: &Arc<NetNs>, route: &Route, packet: Packet) {
-    let _ = namespace;
+/// The last step of what this machine sends or forwards: cuts what is too long, and hands it to the link, its source translated.
+pub fn leave(namespace: &Arc<NetNs>, route: &Route, mut packet: Packet) {
+    if !nat::depart(namespace, route, &mut packet) {
+        route.link.counters.drop_sent();
+        return;
+    }
     if is_too_long(&packet, route.mtu) {
         fragment(packet, route.mtu as usize, &mut |part| route.link.send_ip(part, route.next_hop()));
     } else {

@@ -2,7 +2,7 @@
 
 use super::listing::Threads;
 use super::subject::Class;
-use super::{Subject, fds, links, memory, settings, stat, status, tables};
+use super::{Subject, fds, links, memory, network, settings, stat, status, tables};
 use crate::error::{Errno, Result};
 use crate::fs::open_file::FileOps;
 use crate::fs::synthetic::{Directory, Emit, Link, Listing, Owner, Source, Target, Text, TextFile};
@@ -62,7 +62,7 @@ const ENTRIES: &[(&str, u32, Where, Kind)] = &[
     ("mountinfo", 0o444, Both, Shows(tables::show_mountinfo)),
     ("mounts", 0o444, Both, Shows(tables::show_mounts)),
     ("mountstats", 0o400, ProcessOnly, Shows(tables::show_mountstats)),
-    ("net", 0o555, Both, Dir(|subject| Box::new(tables::Network(subject)))),
+    ("net", 0o555, Both, Dir(|subject| Box::new(network::Network(subject)))),
     ("ns", 0o511, Both, Dir(|subject| Box::new(links::Namespaces(subject)))),
     ("oom_adj", 0o644, Both, Setting(settings::show_oom_adj, settings::store_oom_adj)),
     ("oom_score", 0o444, Both, Shows(settings::show_oom_score)),

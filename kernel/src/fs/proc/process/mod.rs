@@ -5,6 +5,7 @@ mod fds;
 mod links;
 mod listing;
 mod memory;
+mod network;
 mod settings;
 mod stat;
 mod status;

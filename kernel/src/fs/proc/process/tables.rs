@@ -1,15 +1,12 @@
-//! /proc/PID/limits, mounts, mountinfo, mountstats, cgroup and net: tables about a process.
+//! /proc/PID/limits, mounts, mountinfo, mountstats and cgroup: tables about a process.
 
 use super::Subject;
-use super::subject::Class;
 use crate::error::{Errno, Result};
-use crate::fs::synthetic::{Emit, Listing, Owner, Source, Text, TextFile};
-use crate::fs::vfs::inode::{FileType, Inode};
+use crate::fs::synthetic::Text;
 use crate::fs::vfs::mount_ns::MountNs;
 use crate::fs::vfs::mount_report;
 use crate::fs::vfs::place::Path;
 use crate::process::rlimit::INFINITY;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 /// Names and units of the limits, by number.
@@ -77,46 +74,4 @@ fn show(subject: &Subject, text: &mut Text, table: fn(&MountNs, &Path) -> Vec<u8
     let place = process.living_place().ok_or(Errno::EINVAL)?;
     text.bytes(&table(&namespaces.mount, &place.root()));
     Ok(())
-}
-
-/// /proc/PID/net, as long as there is no network: the tables that programs open without asking, empty.
-#[derive(Debug)]
-pub struct Network(pub Subject);
-
-#[rustfmt::skip]
-const NETWORK: [(&str, &str); 5] = [
-    ("dev", "Inter-|   Receive                                                |  Transmit\n \
-        face |bytes    packets errs drop fifo frame compressed multicast|\
-        bytes    packets errs drop fifo colls carrier compressed\n"),
-    ("route", "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"),
-    ("tcp", "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"),
-    ("udp", "   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref \
-        pointer drops\n"),
-    ("unix", "Num       RefCount Protocol Flags    Type St Inode Path\n"),
-];
-
-/// Numbers of these files among those in /proc/PID.
-const NETWORK_INODES: u64 = 0x100;
-
-impl Listing for Network {
-    fn find(&self, name: &[u8]) -> Result<Arc<dyn Inode>> {
-        let index = NETWORK.iter().position(|(file, _)| file.as_bytes() == name).ok_or(Errno::ENOENT)?;
-        let ino = self.0.ino(Class::Process, NETWORK_INODES + index as u64);
-        let source: Arc<dyn Source> = Arc::new(NETWORK[index].1);
-        Ok(TextFile::new(self.0.volume.face(ino, FileType::Regular, 0o444), source))
-    }
-
-    fn list(&self, from: u64, emit: Emit<'_>) -> Result<()> {
-        for (index, (name, _)) in (0..).zip(NETWORK).skip(usize::try_from(from).unwrap_or(usize::MAX)) {
-            let ino = self.0.ino(Class::Process, NETWORK_INODES + index);
-            if !emit(name.as_bytes(), ino, FileType::Regular, index + 1) {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn owner(&self) -> Owner {
-        (0, 0)
-    }
 }

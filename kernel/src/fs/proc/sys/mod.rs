@@ -2,6 +2,7 @@
 
 mod kernel;
 mod limits;
+mod network;
 mod random;
 
 use crate::error::{Errno, Error, Result};
@@ -14,6 +15,7 @@ pub fn fill(sys: &Directory) {
     kernel::fill(&sys.subdirectory("kernel"));
     random::fill(&sys.subdirectory("kernel").subdirectory("random"));
     limits::fill(sys);
+    network::fill(sys);
 }
 
 /// A number that can be read and, within bounds, written. What it means is up to who looks at it.
