@@ -11,6 +11,7 @@ mod error;
 mod event;
 mod fs;
 mod init;
+mod ipc;
 mod loader;
 mod mm;
 mod net;

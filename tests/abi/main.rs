@@ -16,6 +16,7 @@ mod elf;
 mod event;
 mod fs;
 mod inet;
+mod ipc;
 mod memory;
 mod namespaces;
 mod pipe;
@@ -41,6 +42,7 @@ const AREAS: &[&[&[Case]]] = &[
     thread::CASES,
     time::CASES,
     event::CASES,
+    ipc::CASES,
     unix::CASES,
     inet::CASES,
     tty::CASES,

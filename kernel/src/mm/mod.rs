@@ -6,6 +6,7 @@
 pub mod address_space;
 pub mod advise;
 pub mod area;
+mod attached;
 pub mod brk;
 pub mod cached;
 pub mod fault;

@@ -73,6 +73,7 @@ fn end_process(process: &Arc<Process>, status: ExitStatus) {
         end_namespace(process);
     }
     process.timers.stop_all();
+    process.semaphore_undo.run(process);
     if let Some(space) = process.address_space() {
         process.times.keep_memory_use(space.peak_resident_pages(), space.fault_counts());
     }

@@ -22,6 +22,7 @@ pub mod wait;
 
 use crate::fs::fd_table::FdTable;
 use crate::fs::vfs::place::{FsPlace, Path};
+use crate::ipc::sem::UndoList;
 use crate::mm::AddressSpace;
 use crate::signal::state::ProcessSignals;
 use crate::signal::{Actions, Signal};
@@ -59,6 +60,8 @@ pub struct Process {
     pub timers: ProcessTimers,
     /// Added to its badness when memory runs out, -1000..=1000 (/proc/PID/oom_score_adj); children inherit it.
     pub oom_score_adj: AtomicI32,
+    /// What semop(2)'s SEM_UNDO takes back at its end.
+    pub semaphore_undo: UndoList,
     threads: SpinLock<Vec<Arc<Thread>>>,
     address_space: SpinLock<Option<Arc<AddressSpace>>>,
     fds: SpinLock<Arc<FdTable>>,
@@ -173,6 +176,7 @@ impl Process {
             times: Times::default(),
             timers: ProcessTimers::default(),
             oom_score_adj: AtomicI32::new(0),
+            semaphore_undo: UndoList::default(),
             threads: SpinLock::new(Vec::new()),
             address_space: SpinLock::new(parts.address_space),
             fds: SpinLock::new(parts.fds),

@@ -82,6 +82,9 @@ syscalls! {
     26 msync mm::msync::sys_msync, full;
     27 mincore mm::mincore::sys_mincore, full;
     28 madvise mm::madvise::sys_madvise, partial "no KSM, no huge pages, no memory errors to inject";
+    29 shmget ipc::shm::sys_shmget, partial "no huge pages";
+    30 shmat ipc::shm::sys_shmat, full;
+    31 shmctl ipc::shm::sys_shmctl, full;
     32 dup fs::dup::sys_dup, full;
     33 dup2 fs::dup::sys_dup2, full;
     34 pause signal::sigwait::sys_pause, full;
@@ -114,6 +117,14 @@ syscalls! {
     61 wait4 process::wait::sys_wait4, full;
     62 kill signal::kill::sys_kill, full;
     63 uname system::hostname::sys_uname, full;
+    64 semget ipc::sem::sys_semget, full;
+    65 semop ipc::sem::sys_semop, full;
+    66 semctl ipc::sem::sys_semctl, full;
+    67 shmdt ipc::shm::sys_shmdt, full;
+    68 msgget ipc::msg::sys_msgget, full;
+    69 msgsnd ipc::msg::sys_msgsnd, full;
+    70 msgrcv ipc::msg::sys_msgrcv, full;
+    71 msgctl ipc::msg::sys_msgctl, full;
     72 fcntl fs::fcntl::sys_fcntl, partial "no leases, no F_NOTIFY; F_SETOWN and F_SETSIG are kept but O_ASYNC sends nothing";
     73 flock fs::flock::sys_flock, full;
     74 fsync fs::sync::sys_fsync, full;
@@ -231,6 +242,7 @@ syscalls! {
     217 getdents64 fs::getdents::sys_getdents64, full;
     218 set_tid_address process::ids::sys_set_tid_address, full;
     219 restart_syscall restart::sys_restart_syscall, full;
+    220 semtimedop ipc::sem::sys_semtimedop, full;
     221 fadvise64 fs::fadvise::sys_fadvise64, full;
     222 timer_create time::timer::sys_timer_create, full;
     223 timer_settime time::timer::sys_timer_settime, full;

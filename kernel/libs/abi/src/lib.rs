@@ -8,6 +8,7 @@ pub mod event;
 pub mod fs;
 pub mod futex;
 pub mod inet;
+pub mod ipc;
 pub mod mman;
 pub mod net;
 pub mod netlink;

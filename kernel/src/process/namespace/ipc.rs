@@ -1,6 +1,10 @@
-//! IPC namespaces (ipc_namespaces(7)). System V objects and POSIX queues come with their own issue; the namespace already tells containers apart.
+//! IPC namespaces (ipc_namespaces(7)): System V objects ([`crate::ipc`]).
 
 use super::NamespaceId;
+use crate::ipc::msg::Queue;
+use crate::ipc::sem::Set;
+use crate::ipc::shm::Segment;
+use crate::ipc::{Objects, msg, sem, shm};
 use alloc::sync::Arc;
 use ostd::sync::Lazy;
 
@@ -8,6 +12,12 @@ use ostd::sync::Lazy;
 #[derive(Debug)]
 pub struct IpcNamespace {
     id: NamespaceId,
+    /// Shared memory.
+    pub segments: Objects<Segment>,
+    /// Semaphores.
+    pub semaphores: Objects<Set>,
+    /// Message queues.
+    pub queues: Objects<Queue>,
 }
 
 static INITIAL: Lazy<Arc<IpcNamespace>> = Lazy::new(IpcNamespace::new);
@@ -20,7 +30,12 @@ impl IpcNamespace {
 
     /// A new, empty one.
     pub fn new() -> Arc<Self> {
-        Arc::new(Self { id: NamespaceId::allocate() })
+        Arc::new(Self {
+            id: NamespaceId::allocate(),
+            segments: Objects::new(shm::SHMMNI),
+            semaphores: Objects::new(sem::SEMMNI),
+            queues: Objects::new(msg::MSGMNI),
+        })
     }
 
     /// Its number for /proc/PID/ns/ipc.

@@ -18,7 +18,7 @@ use coffer_abi_types::mman::{PROT_EXEC, PROT_READ, PROT_WRITE};
 use ostd::mm::PageFlags;
 
 /// The caller's address space.
-fn space(context: &Context<'_>) -> Result<Arc<AddressSpace>> {
+pub(super) fn space(context: &Context<'_>) -> Result<Arc<AddressSpace>> {
     context.process.address_space().ok_or(Errno::EFAULT.into())
 }
 

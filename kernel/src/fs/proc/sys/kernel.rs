@@ -2,6 +2,7 @@
 
 use crate::error::{Errno, Result};
 use crate::fs::synthetic::{Directory, Text};
+use crate::ipc::{msg, sem, shm};
 use crate::process::namespace::Namespaces;
 use crate::process::namespace::pid::PID_MAX;
 use crate::process::table;
@@ -40,13 +41,15 @@ pub fn fill(kernel: &Directory) {
     kernel.text("randomize_va_space", |text| line(text, 2));
     kernel.text("panic", |text| line(text, 0));
     kernel.text("tainted", |text| line(text, 0));
-    kernel.text("shmmax", |text| line(text, usize::MAX - (1 << 24)));
-    kernel.text("shmall", |text| line(text, usize::MAX - (1 << 24)));
-    kernel.text("shmmni", |text| line(text, 4096));
-    kernel.text("sem", |text| line(text, "32000\t1024000000\t500\t32000"));
-    kernel.text("msgmax", |text| line(text, 8192));
-    kernel.text("msgmnb", |text| line(text, 16384));
-    kernel.text("msgmni", |text| line(text, 32000));
+    kernel.text("shmmax", |text| line(text, shm::SHMMAX));
+    kernel.text("shmall", |text| line(text, shm::SHMMAX));
+    kernel.text("shmmni", |text| line(text, shm::SHMMNI));
+    kernel.text("sem", |text| {
+        line(text, format_args!("{}\t1024000000\t{}\t{}", sem::SEMMSL, sem::SEMOPM, sem::SEMMNI))
+    });
+    kernel.text("msgmax", |text| line(text, msg::MSGMAX));
+    kernel.text("msgmnb", |text| line(text, msg::MSGMNB));
+    kernel.text("msgmni", |text| line(text, msg::MSGMNI));
     kernel.text("sched_rr_timeslice_ms", |text| line(text, 100));
 }
 

@@ -1,0 +1,29 @@
+//! System V objects (sysvipc(7)): [`shm`], [`sem`], [`msg`]. Each IPC namespace has an [`Objects`] of each kind.
+
+pub mod msg;
+mod objects;
+mod permissions;
+pub mod sem;
+pub mod shm;
+mod trace;
+
+pub use objects::Objects;
+pub use permissions::{Owner, Permissions};
+
+use crate::error::{Errno, Result};
+use crate::process::Process;
+use crate::process::namespace::Namespaces;
+use alloc::sync::Arc;
+
+/// The namespaces of a process that runs.
+///
+/// # Errors
+/// ESRCH on its way out.
+pub fn namespaces(process: &Process) -> Result<Arc<Namespaces>> {
+    process.namespaces().ok_or(Errno::ESRCH.into())
+}
+
+/// Seconds since 1970, as these objects keep times.
+fn now() -> i64 {
+    (crate::time::realtime_now() / 1_000_000_000).cast_signed()
+}
