@@ -21,8 +21,9 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use ostd::sync::SpinLock;
 use smoltcp::wire::IpProtocol;
 
-/// Flows of one namespace at most: about 30 MiB.
+/// Flows of one namespace at most, one for so many bytes of the machine's memory (as Linux has it); each takes some 400.
 const MAX_FLOWS: usize = 65536;
+const BYTES_PER_FLOW: usize = 16384;
 
 /// A namespace's rules and flows.
 #[derive(Debug)]
@@ -43,12 +44,16 @@ struct Drops {
 impl Default for Nat {
     fn default() -> Self {
         Self {
-            table: SpinLock::new(Table::new(MAX_FLOWS)),
+            table: SpinLock::new(Table::new(capacity())),
             is_active: AtomicBool::new(false),
             has_drops: AtomicBool::new(false),
             drops: SpinLock::default(),
         }
     }
+}
+
+fn capacity() -> usize {
+    (ostd::mm::stats().total * ostd::mm::PAGE_SIZE / BYTES_PER_FLOW).clamp(1024, MAX_FLOWS)
 }
 
 impl Nat {
@@ -186,6 +191,10 @@ fn end(namespace: &NetNs, packet: &mut Packet, exit: Option<&Exit<'_>>) -> bool 
         Tracking::Redirected(tuple) => Some(tuple),
         _ => None,
     };
+    // A flow is the kernel's memory at a stranger's wish.
+    if ostd::mm::is_exhausted() {
+        return false;
+    }
     let sum = sum_of(packet);
     let departure =
         ask(namespace, |table, around| table.depart(packet.bytes_mut(), sum, arrived, exit, around));
