@@ -298,6 +298,13 @@ impl NetNs {
             if value & flags::IFF_UP != 0 { self.on_up(configuration, link) } else { self.on_down(link) }
         }
         self.announce(configuration, &Event::LinkChanged(link));
+        // The other end of a cable sees its carrier come and go.
+        if changed & flags::IFF_UP != 0
+            && let Some(peer) = link.peer()
+            && let Some(namespace) = peer.namespace()
+        {
+            namespace.note_link_change(configuration, &peer);
+        }
     }
 
     /// Says that a link is not as it was.

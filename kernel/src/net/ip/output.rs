@@ -9,6 +9,7 @@ use crate::net::packet::{MAX_LEN, Packet};
 use alloc::sync::Arc;
 use core::net::Ipv4Addr;
 use core::sync::atomic::{AtomicU16, Ordering};
+use ostd::sync::Lazy;
 use smoltcp::wire::{IPV4_HEADER_LEN, IpProtocol};
 
 /// The parts of an IP header that a sender chooses.
@@ -55,7 +56,7 @@ impl Header {
         ip.set_dscp(self.tos >> 2);
         ip.set_ecn(self.tos & 3);
         ip.set_total_len(total_len);
-        ip.set_ident(next_ident());
+        ip.set_ident(next_ident(self.destination));
         ip.set_dont_frag(self.dont_fragment);
         ip.set_hop_limit(self.ttl);
         ip.set_next_header(self.protocol);
@@ -66,10 +67,22 @@ impl Header {
     }
 }
 
-/// Identifications of datagrams: unique among those that may be on their way at once, as far as 16 bits go (RFC 6864).
-fn next_ident() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    NEXT.fetch_add(1, Ordering::Relaxed)
+/// An identification: unique among the datagrams between two hosts that may be on their way at once, as far as 16 bits go (RFC 6864). What has
+/// been sent to others cannot be counted by it: each destination has one of many counters, and which one is a secret (RFC 7739).
+fn next_ident(destination: Ipv4Addr) -> u16 {
+    const COUNTERS: usize = 256;
+    static NEXT: [AtomicU16; COUNTERS] = [const { AtomicU16::new(0) }; COUNTERS];
+    static SECRET: Lazy<[u64; 2]> = Lazy::new(|| {
+        let mut bytes = [0; 16];
+        crate::random::fill(&mut bytes);
+        let both = u128::from_ne_bytes(bytes);
+        [both as u64, (both >> 64) as u64]
+    });
+    let [key, start] = *SECRET;
+    let mixed = u128::from(u64::from(destination.to_bits()) ^ key) * u128::from(start | 1);
+    let hash = (mixed >> 64) as u64 ^ mixed as u64;
+    let counter = &NEXT[hash as usize % COUNTERS];
+    counter.fetch_add(1, Ordering::Relaxed).wrapping_add((hash >> 32) as u16)
 }
 
 impl NetNs {

@@ -95,7 +95,7 @@ pub fn set_master(configuration: &Configuration, link: &Arc<Link>, master: Optio
     }
     link.set_master(master.map_or_else(Weak::new, Arc::downgrade));
     if let Device::Ethernet(hardware) = &link.device {
-        hardware.set_filter(link.flags.load(Ordering::Relaxed), master.is_some());
+        hardware.set_filter(master.is_some() || link.flags() & flags::IFF_PROMISC != 0);
     }
     if let Some(master) = master {
         master.follow_ports();

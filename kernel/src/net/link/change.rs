@@ -57,6 +57,7 @@ impl Link {
     pub(in crate::net) fn outlive_namespace(self: &Arc<Self>) {
         let configuration = configure();
         self.change_flags(0, super::flags::IFF_UP);
+        self.neighbours.forget_all();
         match &self.device {
             Device::Loopback => {}
             Device::Ethernet(_) => {

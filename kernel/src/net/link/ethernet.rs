@@ -85,10 +85,10 @@ impl Hardware {
         self.device.set_mac(mac.0).map_err(|_| Errno::EOPNOTSUPP.into())
     }
 
-    /// Lets in what `flags` ask for, and for a port of a bridge everything.
-    pub(super) fn set_filter(&self, flags: u32, is_port: bool) {
-        let promiscuous = is_port || flags & flags::IFF_PROMISC != 0;
-        if self.device.set_filter(promiscuous, flags & flags::IFF_ALLMULTI != 0).is_err() {
+    /// Lets everything in, or what is for this machine and for groups. Which groups is not the device's to know: there are few frames for
+    /// them, and a list that it has to be told would be one more thing to keep right.
+    pub(super) fn set_filter(&self, promiscuous: bool) {
+        if self.device.set_filter(promiscuous, true).is_err() {
             log::debug!("the device has no filters to set");
         }
     }

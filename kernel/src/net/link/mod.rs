@@ -364,14 +364,16 @@ impl Link {
 
     /// Does what a change of `changed` flags means to the device.
     pub(super) fn note_flags(self: &Arc<Self>, changed: u32) {
-        const FILTERS: u32 = flags::IFF_PROMISC | flags::IFF_ALLMULTI;
+        const FILTERS: u32 = flags::IFF_UP | flags::IFF_PROMISC;
         if changed & flags::IFF_UP != 0 && !self.is_up() {
             self.neighbours.forget_all();
         }
         if let Device::Ethernet(hardware) = &self.device
             && changed & FILTERS != 0
         {
-            hardware.set_filter(self.flags.load(Ordering::Relaxed), self.master().is_some());
+            hardware.set_filter(
+                self.flags.load(Ordering::Relaxed) & flags::IFF_PROMISC != 0 || self.master().is_some(),
+            );
         }
     }
 }
