@@ -184,6 +184,11 @@ impl Error {
         Self { errno, why }
     }
 
+    /// The reason, or nothing.
+    pub const fn why(&self) -> &'static str {
+        self.why
+    }
+
     /// The number.
     pub const fn errno(&self) -> Errno {
         self.errno

@@ -19,6 +19,7 @@ mod inet;
 mod ipc;
 mod memory;
 mod namespaces;
+mod netlink;
 mod pipe;
 mod proc;
 mod process;
@@ -49,6 +50,7 @@ const AREAS: &[&[&[Case]]] = &[
     proc::CASES,
     elf::CASES,
     namespaces::CASES,
+    netlink::CASES,
 ];
 
 fn all() -> impl Iterator<Item = &'static Case> {

@@ -2,6 +2,7 @@
 
 use super::ip::{Address, RouteEntry};
 use super::link::Link;
+use super::netlink;
 use super::ns::{Configuration, NetNs};
 use alloc::sync::Arc;
 
@@ -24,6 +25,5 @@ pub enum Event<'a> {
 
 /// Tells. Called with the right to change in hand, so events come in the order of the changes.
 pub fn announce(namespace: &Arc<NetNs>, _configuration: &Configuration, event: &Event<'_>) {
-    // An arm of rtnetlink.
-    log::trace!("net {:?}: {event:?}", namespace.id());
+    netlink::rtnetlink::notify(namespace, event);
 }

@@ -3,7 +3,6 @@
 //!
 //! A family is a folder with types that are [`Socket`]s, and an arm in [`create`]. Start reading at [`ns`].
 
-#[expect(dead_code, reason = "sockets and rtnetlink come on top")]
 pub mod event;
 pub mod inet;
 pub mod ioctl;
@@ -14,7 +13,7 @@ pub mod link;
 pub mod message;
 #[expect(dead_code, reason = "sockets and rtnetlink come on top")]
 pub mod nat;
-#[expect(dead_code, reason = "sockets and rtnetlink come on top")]
+pub mod netlink;
 pub mod ns;
 pub mod options;
 #[expect(dead_code, reason = "sockets and rtnetlink come on top")]
@@ -54,6 +53,7 @@ pub fn create(family: u32, kind: u32, protocol: u32) -> Result<Arc<dyn Socket>> 
     match u16::try_from(family) {
         Ok(AF_UNIX) => unix::create(kind, protocol),
         Ok(AF_INET) => inet::create(kind, protocol),
+        Ok(netlink::AF_NETLINK) => netlink::create(kind, protocol),
         _ => Err(Errno::EAFNOSUPPORT.into()),
     }
 }
@@ -65,7 +65,7 @@ pub fn create(family: u32, kind: u32, protocol: u32) -> Result<Arc<dyn Socket>> 
 pub fn create_pair(family: u32, kind: u32, protocol: u32) -> Result<(Arc<dyn Socket>, Arc<dyn Socket>)> {
     match u16::try_from(family) {
         Ok(AF_UNIX) => unix::create_pair(kind, protocol),
-        Ok(AF_INET) => Err(Errno::EOPNOTSUPP.into()),
+        Ok(AF_INET | netlink::AF_NETLINK) => Err(Errno::EOPNOTSUPP.into()),
         _ => Err(Errno::EAFNOSUPPORT.into()),
     }
 }

@@ -26,6 +26,7 @@ use super::ip::route::RTPROT_KERNEL;
 use super::ip::{Address, Hints, Route, RouteEntry, RouteKind, Scope};
 use super::link::{Link, NAME_LEN, flags, loopback, neighbour};
 use super::nat::{self, Nat};
+use super::netlink;
 use super::settings::Settings;
 use super::{teardown, timers};
 use crate::error::{Errno, Error, Result};
@@ -69,6 +70,8 @@ pub struct NetNs {
     pub settings: Settings,
     /// What the sockets of AF_INET share.
     pub inet: inet::Tables,
+    /// Netlink's ports and groups.
+    pub netlink: netlink::Hub,
 }
 
 #[derive(Debug, Default)]
@@ -130,6 +133,7 @@ impl NetNs {
                 icmp_limit: RateLimit::default(),
                 settings: Settings::default(),
                 inet: inet::Tables::default(),
+                netlink: netlink::Hub::default(),
             }
         })
     }

@@ -32,7 +32,6 @@ pub enum Kind {
     /// Messages, each for itself.
     Datagram = 2,
     /// Messages with their headers.
-    #[expect(dead_code, reason = "of the families to come")]
     Raw = 3,
     /// Messages in order.
     SeqPacket = 5,

@@ -1,0 +1,9 @@
+//! AF_NETLINK: netlink(7), rtnetlink(7).
+
+mod conversation;
+mod link;
+mod socket;
+
+use crate::case::Case;
+
+pub const CASES: &[&[Case]] = &[socket::CASES, link::CASES];
