@@ -1,16 +1,23 @@
 //! From built files to a bootable image: pure functions over bytes, no host tool, no clock, no random number.
 //!
-//! The order is [`initramfs`] (cpio) → [`uki`] (PE file with systemd-stub's sections) → [`esp`] (FAT) → [`disk`] (GPT).
+//! The order is [`initramfs`] (cpio) → [`uki`] (PE file with systemd-stub's sections) → [`esp`] (FAT) → [`disk`] (GPT) → [`format`]
+//! (qcow2, VHD, GCP); [`manifest`] says what came out. [`mod@inspect`] and [`mod@diff`] go the other way.
 //! [`elf`] drops what a shipped kernel does not need; [`identity`] derives every hash and identifier from contents, so that
 //! the same input gives the same bytes anywhere.
 #![forbid(unsafe_code)]
 
+pub mod authenticode;
+pub mod diff;
 pub mod disk;
 pub mod elf;
 pub mod error;
 pub mod esp;
+pub mod format;
 pub mod identity;
 pub mod initramfs;
+pub mod inspect;
+pub mod manifest;
+pub mod sbom;
 pub mod uki;
 
 #[cfg(test)]
@@ -36,6 +43,8 @@ pub struct Ingredients<'a> {
 /// The outputs of one build.
 #[derive(Debug)]
 pub struct Image {
+    /// Identifies kernel, initramfs and command line ([`identity::image_hash`]).
+    pub hash: String,
     /// The initramfs (cpio, newc), as it stands in the UKI.
     pub initramfs: Vec<u8>,
     /// The whole command line: the built-in one followed by `coffer.image=HASH`.
@@ -62,5 +71,5 @@ pub fn build(ingredients: &Ingredients) -> Result<Image, Error> {
         version: ingredients.version,
     })?;
     let disk = disk::build(&uki)?;
-    Ok(Image { initramfs, command_line, uki, disk })
+    Ok(Image { hash, initramfs, command_line, uki, disk })
 }

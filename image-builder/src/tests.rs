@@ -6,6 +6,11 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::process::Command;
 
+use proptest::prelude::*;
+
+use super::diff::{Difference, diff};
+use super::format::Format;
+use super::inspect::inspect;
 use super::{Image, Ingredients, build};
 
 const STUB_LEN: usize = 0x400;
@@ -44,14 +49,12 @@ fn kernel() -> Vec<u8> {
 }
 
 fn image() -> Image {
-    build(&Ingredients {
-        stub: &stub(),
-        kernel: &kernel(),
-        init: &[0x5a; 300_000],
-        command_line: "log=info",
-        version: "1.2.3",
-    })
-    .unwrap()
+    image_with(&[0x5a; 300_000])
+}
+
+fn image_with(init: &[u8]) -> Image {
+    build(&Ingredients { stub: &stub(), kernel: &kernel(), init, command_line: "log=info", version: "1.2.3" })
+        .unwrap()
 }
 
 /// Output of `program`, or nothing where the machine lacks it. Panics where it fails.
@@ -125,4 +128,86 @@ fn qemu_img_knows_the_size_of_the_disk() {
     fs::write(&path, image().disk).unwrap();
     let Some(info) = tool("qemu-img", &["info", "-f", "raw", text(&path)]) else { return };
     assert!(info.contains("(69206016 bytes)"), "{info}");
+}
+
+#[test]
+fn qemu_img_finds_the_disk_in_each_form() {
+    let disk = image().disk;
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("coffer.raw"), &disk).unwrap();
+    for (format, qemu) in [(Format::Qcow2, "qcow2"), (Format::Vhd, "vpc")] {
+        let file = path(format.file_name());
+        fs::write(&file, format.write(&disk).unwrap()).unwrap();
+        if format == Format::Qcow2 {
+            let Some(verdict) = tool("qemu-img", &["check", "-f", qemu, text(&file)]) else { return };
+            assert!(verdict.contains("No errors were found"), "{verdict}");
+        }
+        let raw = path("coffer.raw");
+        let same = tool("qemu-img", &["compare", "-f", "raw", "-F", qemu, text(&raw), text(&file)]);
+        assert!(same.unwrap().contains("Images are identical"));
+        let back = path("back.raw");
+        tool("qemu-img", &["convert", "-f", qemu, "-O", "raw", text(&file), text(&back)]).unwrap();
+        assert!(fs::read(&back).unwrap() == disk, "{qemu}");
+    }
+}
+
+#[test]
+fn tar_unpacks_the_archive_for_google() {
+    let disk = image().disk;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("coffer-gcp.tar.gz");
+    fs::write(&path, Format::Gcp.write(&disk).unwrap()).unwrap();
+    tool("tar", &["-xzf", text(&path), "-C", text(folder.path())]).unwrap();
+    assert!(fs::read(folder.path().join("disk.raw")).unwrap() == disk);
+    let list = tool("tar", &["--utc", "-tvzf", text(&path)]).unwrap();
+    assert!(list.contains("1970-01-01") && list.contains("0/0"), "{list}");
+}
+
+#[test]
+fn every_form_of_an_image_has_the_same_parts() {
+    let image = image();
+    let uki = inspect(&image.uki).unwrap();
+    assert_eq!(uki.command_line, image.command_line);
+    assert_eq!(uki.version, "1.2.3");
+    assert_eq!(uki.parts["initramfs/init"].size, 300_000);
+    for format in Format::ALL {
+        let mut report = inspect(&format.write(&image.disk).unwrap()).unwrap();
+        assert!(report.parts.remove("disk").is_some());
+        assert_eq!(report.parts, uki.parts, "{format:?}");
+        assert_eq!(report.authenticode_sha384, uki.authenticode_sha384);
+    }
+}
+
+#[test]
+fn a_difference_is_named_by_its_innermost_part() {
+    let (one, other) = (image(), image_with(&[[0x5a; 1000].as_slice(), &[0x5b; 1000]].concat()));
+    let expected = Difference { part: "initramfs/init".to_owned(), offset: 1000, sizes: [300_000, 2000] };
+    let vhd = Format::Vhd.write(&other.disk).unwrap();
+    assert_eq!(diff(&one.disk, &vhd).unwrap(), Some(expected));
+    assert_eq!(diff(&one.disk, &Format::Gcp.write(&one.disk).unwrap()).unwrap(), None);
+    assert_eq!(diff(&one.uki, &one.disk).unwrap(), None);
+    let mut disk = one.disk.clone();
+    *disk.last_mut().unwrap() ^= 1;
+    assert_eq!(diff(&one.disk, &disk).unwrap().unwrap().part, "disk");
+}
+
+#[test]
+fn what_is_no_image_is_refused() {
+    for file in [b"".as_slice(), b"MZ", b"hello", &[0; 70_000]] {
+        assert!(inspect(file).is_err());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn a_damaged_uki_is_survived(at in 0_usize..4096, value: u8) {
+        let mut uki = image_with(b"init").uki;
+        if let Some(byte) = uki.get_mut(at) {
+            *byte = value;
+        }
+        let _ = inspect(&uki);
+    }
 }

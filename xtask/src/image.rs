@@ -1,4 +1,4 @@
-//! `cargo xtask image`: compiles the parts and assembles `coffer.efi` and `coffer.raw`.
+//! `cargo xtask image`: compiles the parts and assembles `coffer.efi` and `coffer.raw`, then what clouds import and the manifest.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,10 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use coffer_harness::Artifacts;
-use coffer_image_builder::{Ingredients, build, elf};
+use coffer_image_builder::format::Format;
+use coffer_image_builder::manifest::{Manifest, Source};
+use coffer_image_builder::sbom::Sbom;
+use coffer_image_builder::{Image, Ingredients, build, elf};
 
 use crate::progress::Step;
 use crate::recipe::{self, KERNEL, Part, RUNTIME, STUB};
@@ -19,17 +22,66 @@ const COMMAND_LINE: &str = "";
 pub fn main() -> anyhow::Result<ExitCode> {
     setup::ensure_met(&[])?;
     recipe::check_toolchain()?;
-    let image = make()?;
-    for path in [image.uki(), image.disk(), image.kernel(), image.initramfs()] {
-        let size = fs::metadata(&path).with_context(|| format!("cannot read {}", path.display()))?.len();
+    let (image, built) = assemble()?;
+    let mut outputs = vec![(image.uki(), built.image.uki.clone())];
+    let step = Step::begin("writing the disk in every form");
+    for format in Format::ALL {
+        outputs.push((workspace::target().join(format.file_name()), format.write(&built.image.disk)?));
+    }
+    for (path, bytes) in &outputs {
+        write(path, bytes)?;
+    }
+    let manifest = workspace::target().join("manifest.json");
+    write(&manifest, describe(&built, &outputs)?.to_json()?.as_bytes())?;
+    step.done();
+    for path in
+        [image.kernel(), image.initramfs(), manifest].iter().chain(outputs.iter().map(|(path, _)| path))
+    {
+        let size = fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?.len();
         println!("{} {:.1} MiB", path.display(), size as f64 / f64::from(1 << 20));
     }
-    println!("{}", String::from_utf8(read(&image.command_line())?)?);
+    println!("{}", built.image.command_line);
     Ok(ExitCode::SUCCESS)
+}
+
+/// An assembled image, and what went into it.
+struct Built {
+    image: Image,
+    stub: Vec<u8>,
+    kernel: Vec<u8>,
+    runtime: Vec<u8>,
+}
+
+/// The manifest of what was built.
+fn describe(built: &Built, outputs: &[(PathBuf, Vec<u8>)]) -> anyhow::Result<Manifest> {
+    let lock = fs::read_to_string(workspace::root().join("Cargo.lock")).context("cannot read Cargo.lock")?;
+    let source = Source {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        revision: recipe::revision(),
+        sbom: Sbom::new(&lock, &recipe::shipped_crates()?)?,
+    };
+    let components = [
+        ("stub", built.stub.as_slice()),
+        ("kernel", &built.kernel),
+        ("runtime", &built.runtime),
+        ("initramfs", &built.image.initramfs),
+    ];
+    let outputs: Vec<(&str, &[u8])> = outputs
+        .iter()
+        .map(|(path, bytes)| {
+            let name = path.file_name().and_then(|name| name.to_str()).context("an output without a name")?;
+            Ok((name, bytes.as_slice()))
+        })
+        .collect::<anyhow::Result<_>>()?;
+    Ok(Manifest::new(source, &built.image, &components, &outputs)?)
 }
 
 /// Builds the image.
 pub fn make() -> anyhow::Result<Artifacts> {
+    assemble().map(|(artifacts, _)| artifacts)
+}
+
+fn assemble() -> anyhow::Result<(Artifacts, Built)> {
     let mut step = Step::begin(if recipe::is_draft() { "building a draft" } else { "building" });
     let kernel_linked = compile(&KERNEL, &mut step)?;
     let stub = compile(&STUB, &mut step)?;
@@ -59,7 +111,7 @@ pub fn make() -> anyhow::Result<Artifacts> {
     write(&image.disk(), &built.disk)?;
     step.rename(if recipe::is_draft() { "image (a draft)" } else { "image" });
     step.done();
-    Ok(image)
+    Ok((image, Built { image: built, stub, kernel, runtime: init }))
 }
 
 fn compile(part: &Part, step: &mut Step) -> anyhow::Result<PathBuf> {

@@ -5,6 +5,7 @@
 //! are off. They travel in `CARGO_ENCODED_RUSTFLAGS`, because a config file cannot expand paths; a bare `cargo build`
 //! gives a working binary, not the canonical one.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use std::process::{Command, Stdio};
 use std::{env, fs};
 
 use anyhow::{Context as _, bail, ensure};
+use coffer_image_builder::sbom::Crate;
 
 use crate::progress::Step;
 use crate::workspace;
@@ -120,6 +122,50 @@ pub fn check_toolchain() -> anyhow::Result<()> {
         "rustc is not the pinned official one: commit {commit}, expected {RUSTC_COMMIT} (rust-toolchain.toml)"
     );
     Ok(())
+}
+
+/// The revision of the source: from the environment (`COFFER_REVISION`, for builds outside of a repository), else from git.
+pub fn revision() -> String {
+    if let Ok(revision) = env::var("COFFER_REVISION") {
+        return revision;
+    }
+    let git = |arguments: &[&str]| workspace::output_of("git", arguments).ok();
+    let Some(head) = git(&["rev-parse", "HEAD"]) else { return "unknown".to_owned() };
+    match git(&["status", "--porcelain", "--untracked-files=no"]) {
+        Some(changes) if changes.is_empty() => head,
+        _ => format!("{head}-dirty"),
+    }
+}
+
+/// The crates that end up in the image: those that its parts are linked from, and not those that only build or test them.
+pub fn shipped_crates() -> anyhow::Result<BTreeSet<Crate>> {
+    let mut shipped = BTreeSet::new();
+    for part in [&KERNEL, &STUB, &RUNTIME] {
+        let list = workspace::output_of(
+            "cargo",
+            &[
+                "tree",
+                "--locked",
+                "--edges",
+                "normal,no-proc-macro",
+                "--prefix",
+                "none",
+                "--format",
+                "{p}",
+                "--package",
+                part.package,
+                "--target",
+                part.target,
+            ],
+        )?;
+        for line in list.lines() {
+            let mut words = line.split_whitespace();
+            let (Some(name), Some(version)) = (words.next(), words.next()) else { continue };
+            let version = version.trim_start_matches('v');
+            shipped.insert(Crate { name: name.to_owned(), version: version.to_owned() });
+        }
+    }
+    Ok(shipped)
 }
 
 /// Fails if `bytes` hold a path of this machine: then another machine would get other bytes.
