@@ -221,7 +221,7 @@ impl Packet {
         let Checksum::Partial { start, field } = self.checksum else { return };
         let (start, field) = (usize::from(start), usize::from(field));
         let bytes = self.bytes_mut();
-        let Some(sum) = bytes.get(start..).map(|covered| !checksum::data(covered)) else { return };
+        let Some(sum) = bytes.get(start..).map(|covered| !coffer_checksum::sum(covered)) else { return };
         // All zeros mean "no checksum" to UDP (RFC 768); both forms of zero are the same to a receiver (RFC 1071).
         let sum = if sum == 0 { u16::MAX } else { sum };
         if let Some(field) = bytes.get_mut(field..field + 2) {

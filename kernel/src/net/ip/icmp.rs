@@ -9,7 +9,7 @@ use alloc::sync::Arc;
 use core::net::Ipv4Addr;
 use core::sync::atomic::Ordering;
 use ostd::sync::SpinLock;
-use smoltcp::wire::{Icmpv4DstUnreachable, Icmpv4Message, Icmpv4Packet, IpProtocol, Ipv4Packet, checksum};
+use smoltcp::wire::{Icmpv4DstUnreachable, Icmpv4Message, Icmpv4Packet, IpProtocol, Ipv4Packet};
 
 /// The longest error message, so that it gets through any network (RFC 1812, 4.3.2.3).
 const MAX_ERROR_LEN: usize = 576;
@@ -63,7 +63,7 @@ impl RateLimit {
 pub fn input(namespace: &Arc<NetNs>, packet: &Packet) {
     let message = packet.transport();
     let Ok(icmp) = Icmpv4Packet::new_checked(message) else { return };
-    if packet.checksum == Checksum::InPacket && checksum::data(message) != u16::MAX {
+    if packet.checksum == Checksum::InPacket && coffer_checksum::sum(message) != u16::MAX {
         return;
     }
     match icmp.msg_type() {
@@ -85,7 +85,9 @@ fn answer_echo(namespace: &Arc<NetNs>, packet: &Packet) {
     let Ok(mut answer) = Packet::copy_of(packet.transport()) else { return };
     let mut icmp = Icmpv4Packet::new_unchecked(answer.bytes_mut());
     icmp.set_msg_type(Icmpv4Message::EchoReply);
-    icmp.fill_checksum();
+    icmp.set_checksum(0);
+    let sum = !coffer_checksum::sum(answer.bytes());
+    Icmpv4Packet::new_unchecked(answer.bytes_mut()).set_checksum(sum);
     let hints = Hints { source: Some(destination), ..Hints::default() };
     let Ok(route) = namespace.route(source, &hints) else { return };
     let header = Header { tos: ip.dscp() << 2, ..Header::new(&route, IpProtocol::Icmp) };
