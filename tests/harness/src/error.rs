@@ -1,7 +1,6 @@
-//! Why a machine could not be started or used.
+//! Why a container could not be run or assembled.
 
 use std::io;
-use std::path::PathBuf;
 
 /// Every text names the thing and, where there is one, the package that brings it.
 #[derive(Debug, thiserror::Error)]
@@ -12,14 +11,6 @@ pub enum Error {
     MissingProgram {
         /// The program's name.
         program: &'static str,
-        /// The Debian package.
-        package: &'static str,
-    },
-    /// A file that a package brings is not there.
-    #[error("{path} is missing: it is in the package {package} (`cargo xtask setup` installs it)")]
-    MissingFile {
-        /// The file.
-        path: PathBuf,
         /// The Debian package.
         package: &'static str,
     },
@@ -40,9 +31,12 @@ pub enum Error {
         /// What mmdebstrap said.
         reason: String,
     },
-    /// QEMU ended before it connected to its ports.
-    #[error("qemu did not start: {0}")]
-    NotStarted(String),
+    /// A machine cannot be used as it was asked for.
+    #[error("the machine has no ports, or they were taken already")]
+    NoPorts,
+    /// The machine.
+    #[error(transparent)]
+    Machine(#[from] coffer_qemu::Error),
 }
 
 impl Error {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::Error;
 use crate::control::{Command, Empty, Event, Run};
-use crate::running::{Ended, Running};
+use crate::{Ended, Running};
 
 /// How long a machine may take to power off after the container has ended.
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(20);
@@ -93,8 +93,7 @@ impl Session {
         streams: Streams,
         mut on_event: impl FnMut(&Event) + Send + 'static,
     ) -> Result<Self, Error> {
-        let ports =
-            running.ports.take().ok_or_else(|| Error::NotStarted("the machine has no ports".to_owned()))?;
+        let ports = running.ports.take().ok_or(Error::NoPorts)?;
         let reports = ports.control.try_clone().map_err(Error::system("use the control port"))?;
         let control = Control(Arc::new(Mutex::new(ports.control)));
         control

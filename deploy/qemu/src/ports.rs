@@ -1,8 +1,8 @@
 //! The four virtio-console ports between host and runtime, each a unix socket that we listen on and QEMU connects to.
 
+use std::ffi::OsString;
 use std::io;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
@@ -74,8 +74,17 @@ impl Listeners {
         Ok(Self { sockets: all().map_err(Error::system("listen on a port's socket"))?, folder })
     }
 
-    pub(crate) fn paths(&self) -> impl Iterator<Item = (Port, PathBuf)> {
-        Port::ALL.into_iter().map(|port| (port, self.folder.path().join(port.name())))
+    /// What makes QEMU connect to them.
+    pub(crate) fn arguments(&self) -> Vec<OsString> {
+        let mut arguments: Vec<OsString> = ["-device", "virtio-serial-pci"].map(Into::into).to_vec();
+        for (number, port) in (1..).zip(Port::ALL) {
+            let name = port.name();
+            let path = self.folder.path().join(name);
+            let socket = format!("socket,id={name},path={}", path.display());
+            let device = format!("virtserialport,chardev={name},name=coffer.{name},nr={number}");
+            arguments.extend(["-chardev".into(), socket.into(), "-device".into(), device.into()]);
+        }
+        arguments
     }
 
     /// Waits for QEMU's connections; nothing if `has_ended` says so before all are there.

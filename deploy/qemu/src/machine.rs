@@ -14,7 +14,7 @@ use crate::running::Running;
 use crate::{DEBUG_EXIT_PORT, Error};
 
 pub(crate) const QEMU: &str = "qemu-system-x86_64";
-const QEMU_PACKAGE: &str = "qemu-system-x86";
+pub(crate) const QEMU_PACKAGE: &str = "qemu-system-x86";
 
 /// The 2 MiB build of OVMF: code and variables in one file, which `-bios` takes.
 const FIRMWARE: &str = "/usr/share/ovmf/OVMF.fd";
@@ -111,7 +111,8 @@ impl Machine {
     pub fn start(&self, on_line: impl FnMut(&str) + Send + 'static) -> Result<Running, Error> {
         let listeners = self.has_ports.then(Listeners::bind).transpose()?;
         let mut command = Command::new(QEMU);
-        command.args(self.arguments(listeners.as_ref())?);
+        let ports = listeners.as_ref().map(Listeners::arguments).unwrap_or_default();
+        command.args(self.arguments("stdio,id=console,signal=off", &ports)?);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         if self.ignores_interrupt {
             std::os::unix::process::CommandExt::process_group(&mut command, 0);
@@ -126,7 +127,8 @@ impl Machine {
         })
     }
 
-    fn arguments(&self, listeners: Option<&Listeners>) -> Result<Vec<OsString>, Error> {
+    /// The command line, with `console` as the backend of the serial console and what makes the virtio-console ports.
+    pub(crate) fn arguments(&self, console: &str, ports: &[OsString]) -> Result<Vec<OsString>, Error> {
         let accelerator = match self.clock {
             Clock::Real => self.accelerator.argument(),
             Clock::Instructions => "tcg,thread=single",
@@ -140,7 +142,7 @@ impl Machine {
             "-m".to_owned(),
             format!("{}M", self.memory_mib),
         ]);
-        line.add(["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]);
+        line.add(["-chardev", console, "-serial", "chardev:console"]);
         line.add(["-device", &format!("isa-debug-exit,iobase={DEBUG_EXIT_PORT:#x},iosize=0x04")]);
         line.add(["-device", "virtio-rng-pci"]);
         if self.clock == Clock::Instructions {
@@ -153,17 +155,7 @@ impl Machine {
         if let Some(network) = &self.network {
             line.add(network.arguments());
         }
-        if let Some(listeners) = listeners {
-            line.add(["-device", "virtio-serial-pci"]);
-            for (number, (port, path)) in (1..).zip(listeners.paths()) {
-                let name = port.name();
-                line.add(["-chardev", &format!("socket,id={name},path={}", path.display())]);
-                line.add([
-                    "-device",
-                    &format!("virtserialport,chardev={name},name=coffer.{name},nr={number}"),
-                ]);
-            }
-        }
+        line.0.extend_from_slice(ports);
         line.0.extend(self.extra.iter().cloned());
         Ok(line.0)
     }
@@ -218,12 +210,12 @@ mod tests {
     use crate::accelerator::Accelerator;
 
     #[test]
-    fn disks_with_commas_stay_one_argument() {
+    fn each_thing_is_one_argument() {
         let boot = Boot::Direct { kernel: "k".into(), initramfs: None, command_line: "a b".to_owned() };
         let mut machine = Machine { accelerator: Accelerator::Tcg, ..Machine::new(boot) };
         machine.disks.push(Disk { path: Path::new("/tmp/a,b").into(), serial: "x".to_owned() });
         machine.clock = Clock::Instructions;
-        let arguments = machine.arguments(None).unwrap();
+        let arguments = machine.arguments("stdio,id=console", &[]).unwrap();
         let text = |argument: &OsString| argument.to_str().unwrap().to_owned();
         let line: Vec<_> = arguments.iter().map(text).collect();
         assert!(line.iter().any(|argument| argument.contains("\"/tmp/a,b\"")), "{line:?}");
