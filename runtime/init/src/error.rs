@@ -1,4 +1,4 @@
-//! Why PID 1 cannot run a container, and the exit code that goes to the host.
+//! Why PID 1 cannot go on, and the exit code that goes to the host.
 
 use std::io;
 
@@ -11,6 +11,10 @@ pub enum Error {
     Image(#[from] runtime_image::Error),
     #[error("{0}")]
     Container(#[from] runtime_oci::Error),
+    #[error("{0}")]
+    Configuration(#[from] runtime_config::Error),
+    #[error("{0}")]
+    Network(#[from] runtime_network::Error),
     #[error("no image disk is attached (a virtio-blk disk with the serial `coffer-image`)")]
     NoDisk,
     #[error("cannot open the image disk `{path}`: {source}")]
@@ -19,7 +23,7 @@ pub enum Error {
     Request(String),
     #[error("the host closed the control port before it sent a request")]
     NoRequest,
-    #[error("asked to stop before the container was started")]
+    #[error("asked to stop before anything was started")]
     Stopped,
     #[error("cannot {what}: {source}")]
     System { what: String, source: io::Error },

@@ -1,7 +1,7 @@
 //! Reaping: PID 1 inherits every orphan and must wait for all of them.
 
 use rustix::io::Errno;
-use rustix::process::{Pid, WaitOptions, WaitStatus};
+use rustix::process::{Pid, WaitId, WaitIdOptions, WaitOptions, WaitStatus};
 
 /// Waits for every child that has ended, without blocking; returns the exit code of `wanted` if it was among them.
 pub fn reap(wanted: Option<Pid>) -> Option<u8> {
@@ -14,6 +14,12 @@ pub fn reap(wanted: Option<Pid>) -> Option<u8> {
             Ok(None) | Err(_) => return code,
         }
     }
+}
+
+/// Whether this process has any child, ended or not.
+pub fn has_children() -> bool {
+    let look = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+    !matches!(rustix::process::waitid(WaitId::All, look), Err(Errno::CHILD))
 }
 
 /// The code that docker gives: the program's own, or 128 and the number of the signal that ended it.

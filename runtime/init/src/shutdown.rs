@@ -1,14 +1,24 @@
-//! The end: written data out, machine off.
+//! The end: processes ended, written data out, machine off.
 
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use runtime_sys::signal::SignalPipe;
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, Signal, kill_process_group};
 use rustix::system::RebootCommand;
 
 use crate::error::Error;
-use crate::phases::signals::{SIGINT, SIGTERM};
-use crate::reap::reap;
+use crate::reap::{has_children, reap};
+
+/// How long processes may take to end when they are asked to: docker's usual time for a container.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// How long the kernel may take to end them when they are not asked.
+const INSISTENCE: Duration = Duration::from_secs(5);
+
+/// How often is looked whether they are gone: not every end is told to PID 1.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Powers the machine off. Returns only when it cannot be: the end of PID 1 is then the kernel's to handle.
 pub fn power_off() -> ExitCode {
@@ -24,18 +34,24 @@ pub fn after_error(error: &Error) -> ExitCode {
     power_off()
 }
 
-/// Idles, for a machine that nobody attached anything to, until SIGTERM or ctrl-alt-del (which arrives as SIGINT).
-pub fn when_asked(signals: &SignalPipe) -> ExitCode {
-    println!("coffer: no control port is attached, so there is nothing to run; waiting for power-off");
-    // Without CAP_SYS_BOOT, in a test, the machine reacts to the keys itself.
-    let _ = rustix::system::reboot(RebootCommand::CadOff);
-    loop {
-        // Interrupted or not: what counts is in the signal pipe.
-        let _ = poll(&mut [PollFd::new(signals, PollFlags::IN)], None);
-        reap(None);
-        if signals.take().iter().any(|&signal| signal == SIGTERM || signal == SIGINT) {
-            println!("coffer: powering off");
-            return power_off();
+/// Ends every process but this one: asks, waits, then insists. Containers' processes among them.
+pub fn end_processes(signals: &SignalPipe) {
+    println!("coffer: powering off");
+    for (signal, patience) in [(Signal::TERM, GRACE), (Signal::KILL, INSISTENCE)] {
+        // The group 1 is spelt -1, which is everybody but the caller (kill(2)). It fails where nobody is left.
+        let _ = kill_process_group(Pid::INIT, signal);
+        let start = Instant::now();
+        while let Some(left) = patience.checked_sub(start.elapsed()) {
+            // What they say does not matter any more; that they came does.
+            let _ = signals.take();
+            reap(None);
+            // Whose parent has ended is PID 1's child, so that without children nobody is left.
+            if !has_children() {
+                return;
+            }
+            let pause = left.min(PAUSE);
+            let _ = poll(&mut [PollFd::new(signals, PollFlags::IN)], Timespec::try_from(pause).ok().as_ref());
         }
     }
+    eprintln!("coffer: some processes do not end");
 }

@@ -1,5 +1,6 @@
 //! Networks on the kernel under this test, in network namespaces of its own. Needs root, and util-linux for the namespaces.
 #![forbid(unsafe_code)]
+#![expect(clippy::tests_outside_test_module, reason = "all of this is tests")]
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 use runtime_network::endpoint::{self, Endpoint};
 use runtime_network::netlink::Netlink;
 use runtime_network::publish::{self, Protocol, Published};
-use runtime_network::{Error, Network, bridge, dhcp, machine};
+use runtime_network::{Error, Ipv4Net, Network, bridge, dhcp, machine};
 use rustix::process::Pid;
 use rustix::thread::LinkNameSpaceType;
 
@@ -42,14 +43,14 @@ impl Namespace {
 
     /// Runs `work` on a thread inside.
     fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
-        let namespace = File::open(format!("/proc/{}/ns/net", self.0.id())).unwrap();
+        let namespace = File::open(format!("/proc/{}/ns/net", self.0.id())).expect("the process lives");
         thread::scope(|scope| {
             let inside = scope.spawn(|| {
                 let kind = Some(LinkNameSpaceType::Network);
-                rustix::thread::move_into_link_name_space(namespace.as_fd(), kind).unwrap();
+                rustix::thread::move_into_link_name_space(namespace.as_fd(), kind).expect("this is root");
                 work()
             });
-            inside.join().unwrap()
+            inside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })
     }
 }
@@ -64,7 +65,7 @@ impl Drop for Namespace {
 fn network() -> Network {
     Network {
         bridge: "docker0".to_owned(),
-        subnet: "172.17.0.0/16".parse().unwrap(),
+        subnet: Ipv4Net::new_assert(Ipv4Addr::new(172, 17, 0, 0), 16),
         gateway: Ipv4Addr::new(172, 17, 0, 1),
         is_internal: false,
         mtu: Some(1400),

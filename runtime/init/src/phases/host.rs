@@ -1,9 +1,9 @@
-//! Host: find the control port and take the request from it.
+//! Host: find the control port and take the first command from it.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use runtime_control::{Command, PORT, Run};
+use runtime_control::{Command, PORT};
 use runtime_sys::signal::SignalPipe;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -37,14 +37,22 @@ pub fn connect() -> Option<Control> {
     }
 }
 
+/// Tells a host that listens which phase begins. An engine machine goes on without one.
+pub fn tell(control: &mut Option<&mut Control>, phase: &str) {
+    println!("coffer: {phase}");
+    if let Some(port) = control.as_mut()
+        && port.phase(phase).is_err()
+    {
+        *control = None;
+    }
+}
+
 /// Waits for the host's first line.
-pub fn request(control: &mut Control, signals: &SignalPipe) -> Result<Run, Error> {
+pub fn first_command(control: &mut Control, signals: &SignalPipe) -> Result<Command, Error> {
     let start = Instant::now();
     while start.elapsed() < REQUEST_PATIENCE {
-        match control.next_command()? {
-            Some(Command::Run(request)) => return Ok(*request),
-            Some(_) => return Err(Error::Request("the first line is not `run`".to_owned())),
-            None => {}
+        if let Some(command) = control.next_command()? {
+            return Ok(command);
         }
         if signals.take().iter().any(|&signal| signal == SIGTERM || signal == SIGINT) {
             return Err(Error::Stopped);

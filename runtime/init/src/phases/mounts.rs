@@ -22,7 +22,17 @@ pub fn mount_all() -> Result<(), Error> {
     mount("/dev/pts", "devpts", no_set_id | MountFlags::NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5")?;
     // Layers are unpacked here; a container executes and has devices and set-id programs from them.
     mount("/run", "tmpfs", MountFlags::empty(), "mode=0755")?;
-    mount("/tmp", "tmpfs", no_set_id | MountFlags::NODEV, "mode=1777")
+    mount("/tmp", "tmpfs", no_set_id | MountFlags::NODEV, "mode=1777")?;
+    mount_cgroups(protected)
+}
+
+/// Mounts the hierarchy of control groups, where the kernel has one.
+fn mount_cgroups(flags: MountFlags) -> Result<(), Error> {
+    const FOLDER: &str = "/sys/fs/cgroup";
+    match rustix::mount::mount("cgroup2", FOLDER, "cgroup2", flags, c"") {
+        Ok(()) | Err(Errno::BUSY | Errno::NODEV | Errno::NOENT) => Ok(()),
+        Err(errno) => Err(Error::system(format!("mount `{FOLDER}`"))(errno)),
+    }
 }
 
 /// Puts an empty tmpfs in the place of the initramfs. Linux cannot pivot_root(2) away from its first root, which
