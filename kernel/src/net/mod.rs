@@ -11,7 +11,6 @@ pub mod ip;
 #[expect(dead_code, reason = "sockets and rtnetlink come on top")]
 pub mod link;
 pub mod message;
-#[expect(dead_code, reason = "sockets and rtnetlink come on top")]
 pub mod nat;
 pub mod netlink;
 pub mod ns;

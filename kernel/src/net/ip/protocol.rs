@@ -32,6 +32,10 @@ pub fn deliver(namespace: &Arc<NetNs>, packet: Packet) -> Result<(), (Refusal, P
         IpProtocol::Udp => {
             inet::udp::input(namespace, packet).map_or(Ok(()), |packet| Err((Refusal::Port, packet)))
         }
+        IpProtocol::Tcp => {
+            inet::tcp::input(namespace, packet);
+            Ok(())
+        }
         _ => Err((Refusal::Protocol, packet)),
     }
 }
@@ -56,6 +60,7 @@ pub fn report(namespace: &Arc<NetNs>, protocol: IpProtocol, error: &IcmpError<'_
     // Arms of TCP and ping sockets.
     match protocol {
         IpProtocol::Udp => inet::udp::on_icmp_error(namespace, error),
+        IpProtocol::Tcp => inet::tcp::on_icmp_error(namespace, error),
         _ => log::trace!("{:?} of {protocol} in {:?}", error, namespace.id()),
     }
 }

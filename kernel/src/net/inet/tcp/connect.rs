@@ -2,7 +2,7 @@
 
 use super::endpoint::{Endpoint, Phase, Progress, Way};
 use super::tables::Tuple;
-use super::{listener, local};
+use super::{listener, local, remote};
 use crate::error::{Errno, Error, Result};
 use crate::net::inet::port::Standing;
 use crate::net::inet::{address, bind};
@@ -12,6 +12,7 @@ use crate::thread::wait;
 use alloc::sync::Arc;
 use coffer_abi_types::net::AF_UNSPEC;
 use core::net::SocketAddrV4;
+use smoltcp::wire::IpProtocol;
 
 /// How often another port is tried when somebody else was faster.
 const TRIES: usize = 8;
@@ -99,9 +100,6 @@ fn start(endpoint: &Arc<Endpoint>, to: SocketAddrV4) -> Result<()> {
     if matches!(route.kind, RouteKind::Broadcast | RouteKind::Multicast) {
         return Err(Errno::ENETUNREACH.into());
     }
-    if !route.is_local() {
-        return Err(Errno::ENETUNREACH.into());
-    }
     let to = SocketAddrV4::new(route.destination, to.port());
     endpoint.take_error();
     let tuple = match fixed_port {
@@ -120,8 +118,17 @@ fn start(endpoint: &Arc<Endpoint>, to: SocketAddrV4) -> Result<()> {
     inner.progress = Progress::Connecting;
     drop(inner);
     endpoint.set_phase(Phase::Connecting);
-    local::connect(endpoint, to);
-    Ok(())
+    let is_direct = route.is_local() && !endpoint.ns.translates_local(IpProtocol::Tcp, to);
+    if is_direct {
+        local::connect(endpoint, to);
+        return Ok(());
+    }
+    let started = remote::connect(endpoint, tuple, route);
+    if started.is_err() {
+        endpoint.finish(None);
+        endpoint.reset_to_fresh();
+    }
+    started
 }
 
 /// Takes a port for a connection to `to`, and makes the connection known.
@@ -161,6 +168,10 @@ pub fn abandon(endpoint: &Arc<Endpoint>) {
         Way::Local(peer) => {
             local::reset(&peer);
             endpoint.finish(Some(Errno::ECONNRESET));
+        }
+        Way::Remote(remote) => {
+            endpoint.set_error(Errno::ECONNRESET);
+            remote.reset();
         }
     }
     endpoint.reset_to_fresh();

@@ -3,6 +3,7 @@
 use super::listener::Listener;
 use super::options::TcpOptions;
 use super::queue::ByteQueue;
+use super::remote::Remote;
 use crate::error::Errno;
 use crate::event::{IoEvents, Pollee};
 use crate::net::inet::address::UNSPECIFIED;
@@ -14,7 +15,7 @@ use crate::net::{Options, Shutdown};
 use alloc::sync::Arc;
 use coffer_abi_types::inet::tcp_info;
 use core::net::SocketAddrV4;
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicUsize, Ordering};
 use ostd::sync::{Mutex, SpinLock, WaitQueue};
 
 /// SO_SNDBUF and SO_RCVBUF as they come (the middle values of /proc/sys/net/ipv4/tcp_{w,r}mem).
@@ -55,6 +56,8 @@ pub enum Way {
     Waiting(Arc<Listener>),
     /// A socket of the same network namespace.
     Local(Arc<Endpoint>),
+    /// A peer that is reached by links.
+    Remote(Arc<Remote>),
 }
 
 /// See the module.
@@ -84,6 +87,9 @@ pub struct Endpoint {
     error: AtomicI32,
     /// The peer will send no more.
     has_fin: AtomicBool,
+    /// Of a connection by links: bytes to read that are not in the inbox, and room to write.
+    pub(super) remote_unread: AtomicUsize,
+    pub(super) remote_room: AtomicUsize,
     /// A writer or poller found no room: it is told when there is.
     pub(super) is_starved: AtomicBool,
 }
@@ -107,9 +113,9 @@ pub struct Inner {
 }
 
 impl Inner {
-    /// A port that the kernel chose for the connection goes with it.
+    /// A port that the kernel chose for the connection goes with it; all go when the socket is gone.
     fn take_loose_binding(&mut self) -> Option<Binding> {
-        if self.has_fixed_port { None } else { self.binding.take() }
+        if self.has_fixed_port && !self.is_gone { None } else { self.binding.take() }
     }
 }
 
@@ -163,6 +169,8 @@ impl Endpoint {
             shut: AtomicU8::new(0),
             error: AtomicI32::new(0),
             has_fin: AtomicBool::new(false),
+            remote_unread: AtomicUsize::new(0),
+            remote_room: AtomicUsize::new(0),
             is_starved: AtomicBool::new(false),
         }
     }
@@ -293,7 +301,7 @@ impl Endpoint {
 
     /// Bytes to read now.
     pub fn unread(&self) -> usize {
-        self.inbox.unread()
+        self.inbox.unread() + self.remote_unread.load(Ordering::SeqCst)
     }
 
     /// Bytes that the two ends of a local connection keep for `reader`.
@@ -309,25 +317,46 @@ impl Endpoint {
                 let received = reader.options.fixed_receive_buffer().unwrap_or(AUTOMATIC);
                 reader.inbox.unread().saturating_sub(received)
             }
+            Way::Remote(remote) => remote.unsent(),
             _ => 0,
         }
     }
 
     /// The longest packet that the connection's way takes.
     pub fn mtu(&self) -> u32 {
-        self.ns.loopback().mtu()
+        match &self.inner.lock().way {
+            Way::Remote(remote) => remote.mtu(),
+            _ => self.ns.loopback().mtu(),
+        }
     }
 
     /// TCP's own options have changed.
-    pub(super) fn options_changed(&self) {}
+    pub(super) fn options_changed(&self) {
+        if let Some(remote) = self.remote() {
+            remote.drive(None);
+        }
+    }
+
+    /// The connection by links.
+    pub(super) fn remote(&self) -> Option<Arc<Remote>> {
+        match &self.inner.lock().way {
+            Way::Remote(remote) => Some(remote.clone()),
+            _ => None,
+        }
+    }
 
     /// What is known of a connection by links.
-    pub(super) fn fill_info(&self, _info: &mut tcp_info) {}
+    pub(super) fn fill_info(&self, info: &mut tcp_info) {
+        if let Some(remote) = self.remote() {
+            remote.fill_info(info);
+        }
+    }
 
     /// Whether it is worth to wake somebody up to write. If not, it is told when it is.
     fn is_writable(&self) -> bool {
         let has_room = || match &self.inner.lock().way {
             Way::Local(reader) => has_much_room(reader.inbox.unread(), self.capacity_to(reader)),
+            Way::Remote(remote) => remote.has_much_room(self.remote_room.load(Ordering::SeqCst)),
             _ => true,
         };
         if has_room() {
@@ -353,7 +382,9 @@ impl Endpoint {
             events |= IoEvents::IN | IoEvents::RDNORM | IoEvents::RDHUP;
         }
         if phase != Phase::Connecting {
-            if self.unread() >= self.options.receive_low().max(1) {
+            // No more than what fits can be waited for.
+            let low = self.options.receive_low().min(self.options.receive_buffer() / 2);
+            if self.unread() >= low.max(1) {
                 events |= IoEvents::IN | IoEvents::RDNORM;
             }
             if self.is_write_shut() || self.is_writable() {

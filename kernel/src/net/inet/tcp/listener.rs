@@ -9,7 +9,7 @@ use crate::net::inet::port::Standing;
 use crate::net::socket::interrupted;
 use crate::thread::wait;
 use alloc::collections::VecDeque;
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use coffer_abi_types::net::{SO_REUSEADDR, SO_REUSEPORT};
 use core::net::SocketAddrV4;
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -17,6 +17,8 @@ use ostd::sync::SpinLock;
 
 /// The most sockets of this machine that wait for room in one backlog.
 const WAITING_MAX: usize = 4096;
+/// When beginnings are looked through for those that are none any more.
+const HALF_OPEN_SWEEP: usize = 1024;
 
 /// A listener's backlog.
 #[derive(Debug)]
@@ -33,6 +35,8 @@ struct Queue {
     reserved: usize,
     /// Local sockets that connect, for which there was no room: as if their SYN had been dropped, and they sent it again at the right moment.
     waiting: VecDeque<Arc<Endpoint>>,
+    /// Connections by links that have a place and are being made, oldest first.
+    half_open: VecDeque<Weak<Endpoint>>,
     is_closed: bool,
 }
 
@@ -84,6 +88,38 @@ impl Listener {
         client.inner.lock().way = Way::Waiting(self.clone());
         queue.waiting.push_back(client.clone());
         Admission::Later
+    }
+
+    /// Asks for a place for a connection by links. When there is none, the oldest that has one and is not made yet loses it: who floods a
+    /// listener with beginnings must not keep others out.
+    pub fn admit_remote(&self) -> Admission {
+        let mut queue = self.queue.lock();
+        if queue.is_closed {
+            return Admission::Refused;
+        }
+        if queue.ready.len() + queue.reserved <= self.max() {
+            queue.reserved += 1;
+            return Admission::Granted;
+        }
+        let oldest = queue.half_open.pop_front();
+        drop(queue);
+        let oldest =
+            oldest.and_then(|oldest| oldest.upgrade()).filter(|oldest| oldest.phase() == Phase::Connecting);
+        if let Some(remote) = oldest.and_then(|oldest| oldest.remote()) {
+            remote.reset();
+        }
+        Admission::Later
+    }
+
+    /// Remembers a connection by links that has a place and is being made.
+    pub fn note_half_open(&self, endpoint: &Arc<Endpoint>) {
+        let mut queue = self.queue.lock();
+        queue.half_open.push_back(Arc::downgrade(endpoint));
+        if queue.half_open.len() > HALF_OPEN_SWEEP {
+            queue
+                .half_open
+                .retain(|other| other.upgrade().is_some_and(|other| other.phase() == Phase::Connecting));
+        }
     }
 
     /// Puts a connection into its place; it comes back if nobody listens any more.

@@ -11,6 +11,10 @@ use coffer_abi_types::net::{MSG_ERRQUEUE, MSG_OOB, MSG_PEEK, MSG_TRUNC, MSG_WAIT
 
 /// The most bytes that are looked at and left at a time.
 const PEEK_STEP: usize = 64 * 1024;
+/// The most bytes that MSG_PEEK waits for: they fit into any connection.
+const PEEK_TARGET: usize = 4096;
+/// The most bytes that are waited for in one go; any connection holds as many.
+const WAKE_AT: usize = 2048;
 
 /// Receives what there is, waiting for it if it may.
 pub fn receive(endpoint: &Arc<Endpoint>, sink: &mut dyn Sink, how: ReceiveHow) -> Result<Incoming> {
@@ -25,7 +29,10 @@ pub fn receive(endpoint: &Arc<Endpoint>, sink: &mut dyn Sink, how: ReceiveHow) -
     }
     let want = sink.remaining();
     let is_all = how.flags & MSG_WAITALL != 0;
-    let target = if is_all { want } else { endpoint.options.receive_low().min(want) }.max(1);
+    let low = endpoint.options.receive_low().min(endpoint.options.receive_buffer() / 2);
+    let target = if is_all { want } else { low.min(want) }.max(1);
+    // What is only looked at stays in the way of what is to come.
+    let target = if how.flags & MSG_PEEK != 0 { target.min(PEEK_TARGET) } else { target };
     let deadline_ns = endpoint.options.receive_deadline_ns();
     let mut done = 0;
     loop {
@@ -48,7 +55,7 @@ pub fn receive(endpoint: &Arc<Endpoint>, sink: &mut dyn Sink, how: ReceiveHow) -
             }
             return Err(Errno::EAGAIN.into());
         }
-        let needed = if how.flags & MSG_PEEK != 0 { target } else { (target - done).max(1) };
+        let needed = if how.flags & MSG_PEEK != 0 { target } else { (target - done).clamp(1, WAKE_AT) };
         let is_ready = || (endpoint.unread() >= needed || self::is_over(endpoint)).then_some(());
         let waited = wait::wait_until(&endpoint.readable, deadline_ns, is_ready);
         // Whatever has come by now is better than nothing.
@@ -86,13 +93,24 @@ fn end(endpoint: &Endpoint) -> Result<Incoming> {
 /// Moves (or, to peek, copies) what is there to the reader, up to `want` bytes with the `done` that it has.
 fn collect(endpoint: &Endpoint, sink: &mut dyn Sink, flags: u32, done: usize, want: usize) -> Result<usize> {
     let _receiving = endpoint.receiving.lock();
+    let remote = endpoint.remote();
     if flags & MSG_PEEK != 0 {
+        if let Some(remote) = &remote {
+            let more = want.min(PEEK_STEP).saturating_sub(endpoint.inbox.unread());
+            remote.take(more, &endpoint.inbox);
+        }
         return peek(endpoint, sink, done, want);
     }
     let mut total = 0;
     let mut result = Ok(());
+    let next = |want: usize| {
+        endpoint.inbox.take().or_else(|| {
+            remote.as_ref()?.take(want, &endpoint.inbox);
+            endpoint.inbox.take()
+        })
+    };
     while done + total < want
-        && let Some(chunk) = endpoint.inbox.take()
+        && let Some(chunk) = next((want - done - total).min(PEEK_STEP))
     {
         let len = chunk.left().len().min(want - done - total);
         // Without a buffer: the bytes are thrown away (tcp(7), MSG_TRUNC).
@@ -130,7 +148,10 @@ fn peek(endpoint: &Endpoint, sink: &mut dyn Sink, done: usize, want: usize) -> R
 
 fn announce_room(endpoint: &Endpoint) {
     let way = endpoint.inner.lock().way.clone();
-    if let Way::Local(writer) = way {
-        local::announce_room(endpoint, &writer);
+    match way {
+        Way::Local(writer) => local::announce_room(endpoint, &writer),
+        // The peer may be waiting for a wider window.
+        Way::Remote(remote) => remote.drive(None),
+        _ => {}
     }
 }

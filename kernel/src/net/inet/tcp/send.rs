@@ -2,12 +2,14 @@
 
 use super::endpoint::{Endpoint, Phase, Way};
 use super::local;
+use super::remote::Remote;
 use crate::error::{Errno, Error, Result};
 use crate::net::message::{Outgoing, Source};
 use crate::net::socket::interrupted;
 use crate::thread::wait;
 use alloc::sync::Arc;
-use coffer_abi_types::net::{MSG_FASTOPEN, MSG_OOB};
+use alloc::vec::Vec;
+use coffer_abi_types::net::{MSG_FASTOPEN, MSG_MORE, MSG_OOB};
 use core::sync::atomic::Ordering;
 
 /// The most bytes that are taken from user space at a time.
@@ -24,7 +26,7 @@ pub fn send(endpoint: &Arc<Endpoint>, source: &mut dyn Source, message: &Outgoin
     wait_for_connection(endpoint, may_wait, deadline_ns)?;
     let mut total = 0;
     loop {
-        let sent = send_while_room(endpoint, source);
+        let sent = send_while_room(endpoint, source, message.flags & MSG_MORE != 0);
         total += *sent.as_ref().unwrap_or(&0);
         match sent {
             Err(_) if total > 0 => return Ok(total),
@@ -76,6 +78,7 @@ fn must_wait(endpoint: &Endpoint) -> bool {
             && !endpoint.is_write_shut()
             && match &endpoint.inner.lock().way {
                 Way::Local(reader) => reader.inbox.unread() >= endpoint.capacity_to(reader),
+                Way::Remote(_) => endpoint.remote_room.load(Ordering::SeqCst) == 0,
                 _ => false,
             }
     };
@@ -87,7 +90,7 @@ fn must_wait(endpoint: &Endpoint) -> bool {
 }
 
 /// Sends until nothing is left or there is no room.
-fn send_while_room(endpoint: &Arc<Endpoint>, source: &mut dyn Source) -> Result<usize> {
+fn send_while_room(endpoint: &Arc<Endpoint>, source: &mut dyn Source, has_more: bool) -> Result<usize> {
     let _sending = endpoint.sending.lock();
     if endpoint.has_error() || endpoint.is_write_shut() {
         return Err(broken(endpoint));
@@ -95,6 +98,10 @@ fn send_while_room(endpoint: &Arc<Endpoint>, source: &mut dyn Source) -> Result<
     let way = endpoint.inner.lock().way.clone();
     match way {
         Way::Local(reader) => send_to(endpoint, &reader, source),
+        Way::Remote(remote) => {
+            let holds_back = has_more || endpoint.tcp.lock().is_corked;
+            send_by_links(endpoint, &remote, source, holds_back)
+        }
         _ => Err(broken(endpoint)),
     }
 }
@@ -127,6 +134,38 @@ fn send_to(endpoint: &Endpoint, reader: &Endpoint, source: &mut dyn Source) -> R
         reader.announce_arrival();
         if taken < len {
             return Ok(total);
+        }
+    }
+}
+
+fn send_by_links(
+    endpoint: &Endpoint,
+    remote: &Remote,
+    source: &mut dyn Source,
+    holds_back: bool,
+) -> Result<usize> {
+    let mut total = 0;
+    loop {
+        let room = endpoint.remote_room.load(Ordering::SeqCst);
+        let len = source.remaining().min(room).min(CHUNK);
+        if len == 0 {
+            return Ok(total);
+        }
+        let mut bytes = Vec::new();
+        let taken = match bytes.try_reserve_exact(len) {
+            Ok(()) => source.append_to(&mut bytes, len),
+            Err(_) => Err(Errno::ENOBUFS.into()),
+        };
+        let taken = match taken {
+            Ok(taken) => taken,
+            Err(_) if total > 0 => return Ok(total),
+            Err(error) => return Err(error),
+        };
+        let written = remote.write(&bytes, holds_back || source.remaining() > 0);
+        total += written;
+        // The connection may have ended meanwhile: the next call tells.
+        if written < taken || taken < len {
+            return if total > 0 { Ok(total) } else { Err(broken(endpoint)) };
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The socket itself.
 
 use super::endpoint::{Endpoint, Phase, Way};
+use super::remote::Remote;
 use super::{connect, listener, local, options, receive, send};
 use crate::context::Context;
 use crate::error::{Errno, Result};
@@ -11,11 +12,13 @@ use crate::net::ns::NetNs;
 use crate::net::options::OptionValue;
 use crate::net::{Kind, Options, Shutdown, Socket, ioctl};
 use crate::process::Process;
+use crate::thread::wait;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use coffer_abi_types::inet::{AF_INET, IPPROTO_TCP};
 use coffer_abi_types::net::ucred;
 use core::sync::atomic::{AtomicBool, Ordering};
+use ostd::timer::now_ns;
 
 /// A socket. When it goes, the connection ends.
 #[derive(Debug)]
@@ -48,8 +51,10 @@ impl TcpSocket {
         let endpoint = &self.endpoint;
         let ends_writing = endpoint.shut(how);
         let way = endpoint.inner.lock().way.clone();
-        if ends_writing && let Way::Local(peer) = way {
-            local::end_direction(endpoint, &peer);
+        match way {
+            Way::Local(peer) if ends_writing => local::end_direction(endpoint, &peer),
+            Way::Remote(remote) if ends_writing => remote.end_direction(),
+            _ => {}
         }
         endpoint.announce_change();
     }
@@ -184,8 +189,30 @@ impl Drop for TcpSocket {
                 endpoint.finish(None);
             }
             Way::Local(peer) => local::close(endpoint, &peer, is_abort),
+            Way::Remote(remote) => close_remote(endpoint, &remote, is_abort),
         }
-        let binding = endpoint.inner.lock().binding.take();
+        let mut inner = endpoint.inner.lock();
+        // One by links holds its port until it has ended.
+        let binding = if matches!(inner.way, Way::Remote(_)) { None } else { inner.binding.take() };
+        drop(inner);
         drop(binding);
+    }
+}
+
+/// Ends a connection by links: at once, or in the background, waiting for it as long as SO_LINGER says.
+fn close_remote(endpoint: &Endpoint, remote: &Remote, is_abort: bool) {
+    if is_abort || endpoint.phase() != Phase::Connected || endpoint.unread() > 0 {
+        remote.reset();
+        return;
+    }
+    endpoint.shut(Shutdown::Both);
+    remote.orphan();
+    let linger = endpoint.options.linger();
+    if linger.l_onoff != 0 {
+        let deadline_ns =
+            now_ns().saturating_add(u64::from(linger.l_linger.max(0).cast_unsigned()) * 1_000_000_000);
+        let is_done = || (endpoint.phase() == Phase::Closed || remote.is_all_acknowledged()).then_some(());
+        // Whatever ends the waiting, the connection goes on without it.
+        let _ = wait::wait_until(&endpoint.writable, Some(deadline_ns), is_done);
     }
 }

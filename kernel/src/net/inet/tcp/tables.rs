@@ -6,7 +6,7 @@ use crate::net::inet::bind;
 use crate::net::inet::port::{Binding, Claim, Ports, Protocol, Standing};
 use crate::net::ns::NetNs;
 use crate::net::report::{Report, State, Timer};
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::SocketAddrV4;
@@ -29,6 +29,8 @@ pub struct Tables {
     listeners: SpinLock<BTreeMap<u16, Vec<Arc<Endpoint>>>>,
     connections: SpinLock<BTreeMap<Tuple, Arc<Endpoint>>>,
     waiting: SpinLock<VecDeque<Waiting>>,
+    /// Their addresses.
+    waiting_tuples: SpinLock<BTreeSet<Tuple>>,
 }
 
 /// A port after a connection, oldest first.
@@ -46,6 +48,7 @@ impl Default for Tables {
             listeners: SpinLock::default(),
             connections: SpinLock::default(),
             waiting: SpinLock::default(),
+            waiting_tuples: SpinLock::default(),
         }
     }
 }
@@ -113,6 +116,21 @@ impl Tables {
         is_free
     }
 
+    /// The connection with these addresses.
+    pub fn connection(&self, tuple: &Tuple) -> Option<Arc<Endpoint>> {
+        self.connections.lock().get(tuple).cloned()
+    }
+
+    /// Whether a port waits after a connection with these addresses.
+    pub fn is_waiting(&self, tuple: &Tuple) -> bool {
+        self.waiting_tuples.lock().contains(tuple)
+    }
+
+    /// A new connection with the addresses of one after which a port waits has come (RFC 9293, 3.10.7.4).
+    pub fn stop_waiting(&self, tuple: &Tuple) {
+        self.waiting_tuples.lock().remove(tuple);
+    }
+
     /// Whether there is a connection with these addresses.
     pub fn has_connection(&self, tuple: &Tuple) -> bool {
         self.connections.lock().contains_key(tuple)
@@ -133,6 +151,12 @@ impl Tables {
         self.sweep();
         let mut waiting = self.waiting.lock();
         let oldest = if waiting.len() >= WAITING_MAX { waiting.pop_front() } else { None };
+        let mut tuples = self.waiting_tuples.lock();
+        if let Some(oldest) = &oldest {
+            tuples.remove(&oldest.tuple);
+        }
+        tuples.insert(tuple);
+        drop(tuples);
         waiting.push_back(Waiting { tuple, until_ns: now_ns() + WAIT_NS, _binding: binding });
         drop(waiting);
         drop(oldest);
@@ -146,9 +170,8 @@ impl Tables {
             let is_over = waiting.front().is_some_and(|first| first.until_ns <= now_ns);
             let gone = if is_over { waiting.pop_front() } else { None };
             drop(waiting);
-            if gone.is_none() {
-                return;
-            }
+            let Some(gone) = gone else { return };
+            self.waiting_tuples.lock().remove(&gone.tuple);
         }
     }
 }

@@ -11,7 +11,7 @@ mod send;
 mod socket;
 mod tables;
 
-pub use input::{input, on_icmp_error};
+pub use input::{input, meaning, on_icmp_error};
 pub use socket::UdpSocket;
 pub use tables::Tables;
 #[expect(unused_imports, reason = "/proc/net and sock_diag come on top")]

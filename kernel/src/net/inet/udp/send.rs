@@ -68,7 +68,7 @@ pub fn send(endpoint: &Arc<Endpoint>, source: &mut dyn Source, message: &Outgoin
     endpoint.ensure_port()?;
     let from = SocketAddrV4::new(route.source, endpoint.inner.lock().local.port());
     let to = SocketAddrV4::new(route.destination, to.port());
-    if route.link.is_loopback() {
+    if route.link.is_loopback() && !endpoint.ns.translates_local(IpProtocol::Udp, to) {
         let bytes = read(source, len)?;
         deliver(endpoint, bytes, from, to, &route, &manner, peer);
         return Ok(len);
