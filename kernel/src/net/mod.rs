@@ -18,7 +18,6 @@ pub mod options;
 #[expect(dead_code, reason = "sockets and rtnetlink come on top")]
 pub mod packet;
 pub mod report;
-#[expect(dead_code, reason = "sockets and rtnetlink come on top")]
 pub mod settings;
 pub mod socket;
 pub mod unix;

@@ -122,8 +122,7 @@ pub trait Socket: Any + Send + Sync + core::fmt::Debug {
 
     /// ioctl(2): commands of the family, but for FIONREAD and TIOCOUTQ.
     fn ioctl(&self, command: u32, argument: usize, context: &mut Context<'_>) -> Result<isize> {
-        let _ = (command, argument, context);
-        Err(Errno::ENOTTY.into())
+        super::ioctl::link_ioctl(command, argument, context)
     }
 
     /// Bytes to read (FIONREAD).

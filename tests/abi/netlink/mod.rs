@@ -1,9 +1,10 @@
 //! AF_NETLINK: netlink(7), rtnetlink(7).
 
 mod conversation;
+mod files;
 mod link;
 mod socket;
 
 use crate::case::Case;
 
-pub const CASES: &[&[Case]] = &[socket::CASES, link::CASES];
+pub const CASES: &[&[Case]] = &[socket::CASES, link::CASES, files::CASES];

@@ -11,6 +11,7 @@ pub mod inet;
 pub mod ipc;
 pub mod mman;
 pub mod net;
+pub mod netdevice;
 pub mod netlink;
 pub mod process;
 pub mod sched;

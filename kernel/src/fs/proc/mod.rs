@@ -4,6 +4,7 @@
 
 mod cpu;
 mod memory;
+mod network;
 mod process;
 mod registry;
 mod sys;

@@ -1,10 +1,12 @@
 //! sysfs (sysfs(5)): the machine's devices as files, in the places where programs look: one tree, the same in all mounts.
 //!
-//! Devices appear as they are registered. What is shown of [`block`] devices, [`char_device`]s and [`cpus`] is in these files.
+//! Devices appear as they are registered. What is shown of [`block`] devices, [`char_device`]s, [`cpus`] and the
+//! [`network`] is in these files.
 
 mod block;
 mod char_device;
 mod cpus;
+mod network;
 
 use super::synthetic::{Directory, Text, Volume};
 use super::vfs::file_system::{
@@ -28,6 +30,7 @@ struct Ops;
 
 #[derive(Debug)]
 struct Tree {
+    volume: Arc<Volume>,
     root: Arc<Directory>,
     super_block: Arc<SuperBlock>,
 }
@@ -36,7 +39,7 @@ static TREE: Lazy<Tree> = Lazy::new(|| {
     let volume = Arc::new(Volume::new(allocate_device()));
     let root = Directory::new(&volume);
     let super_block = SuperBlock::new("sysfs", SYSFS_MAGIC, volume.device(), root.clone(), Arc::new(Ops));
-    Tree { root, super_block }
+    Tree { volume, root, super_block }
 });
 
 /// Registers the file system; from now on devices come and go with their registration.
@@ -52,6 +55,7 @@ pub fn register() {
     at("dev").subdirectory("char");
     at("kernel").text("uevent_seqnum", |text| line(text, 0));
     cpus::fill(&at("devices/system"));
+    network::fill(&TREE.volume, &at("class"), &at("devices/virtual"));
     registry::observe_nodes(show);
 }
 

@@ -115,6 +115,11 @@ impl NetlinkSocket {
         *self.peer.lock()
     }
 
+    /// What waits to be read counts for so much.
+    pub fn charge(&self) -> usize {
+        self.queue.charge()
+    }
+
     /// Whether lists are to hold only what was asked for.
     pub fn is_strict(&self) -> bool {
         self.is_on(NETLINK_GET_STRICT_CHK)

@@ -4,10 +4,13 @@ use super::connection::Backlog;
 use super::inbox::Inbox;
 use super::names::{self, Name};
 use super::packet::Packet;
+use super::report;
 use crate::error::{Errno, Result};
 use crate::event::{IoEvents, Pollee};
+use crate::net::ns::NetNs;
 use crate::net::{Kind, Options, Shutdown};
 use crate::process::Process;
+use crate::process::namespace::NamespaceId;
 use alloc::sync::Arc;
 use coffer_abi_types::net::ucred;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicUsize, Ordering};
@@ -17,6 +20,8 @@ use ostd::sync::{Once, SpinLock, WaitQueue};
 #[derive(Debug)]
 pub struct Endpoint {
     pub(super) kind: Kind,
+    /// The network namespace that it was made in: abstract names and tables of sockets are its.
+    pub(super) namespace: NamespaceId,
     pub(super) options: Options,
     pub(super) inbox: Inbox,
     pub(super) pollee: Pollee,
@@ -41,8 +46,9 @@ pub struct Endpoint {
 impl Endpoint {
     /// Neither named nor connected.
     pub fn new(kind: Kind) -> Arc<Self> {
-        Arc::new(Self {
+        let endpoint = Arc::new(Self {
             kind,
+            namespace: NetNs::current().map_or_else(|_| NetNs::initial().id(), |namespace| namespace.id()),
             options: Options::new(),
             inbox: Inbox::new(),
             pollee: Pollee::new(),
@@ -55,7 +61,9 @@ impl Endpoint {
             shut: AtomicU8::new(0),
             error: AtomicI32::new(0),
             is_closed: AtomicBool::new(false),
-        })
+        });
+        report::add(&endpoint);
+        endpoint
     }
 
     /// What it is told apart by while it is alive.
@@ -166,4 +174,10 @@ impl Endpoint {
 pub fn credentials_of(process: &Process) -> ucred {
     let credentials = process.credentials();
     ucred { pid: process.pid(), uid: credentials.uid[1], gid: credentials.gid[1] }
+}
+
+impl Drop for Endpoint {
+    fn drop(&mut self) {
+        report::remove(self);
+    }
 }

@@ -10,9 +10,11 @@ mod endpoint;
 mod inbox;
 mod names;
 mod packet;
+mod report;
 mod rights;
 mod socket;
 
+pub use report::{Report, report};
 pub use socket::UnixSocket;
 
 use super::{Kind, Socket};

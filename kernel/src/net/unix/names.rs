@@ -8,6 +8,7 @@ use crate::fs::vfs::lookup::{self, LookupFlags, LookupStart};
 use crate::fs::vfs::place::Path;
 use crate::fs::vfs::{names, permission};
 use crate::process::Process;
+use crate::process::namespace::NamespaceId;
 use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
@@ -16,7 +17,10 @@ use ostd::sync::SpinLock;
 
 /// By the address of the inode, which the endpoint's [`Name`] keeps from being another's.
 static FILES: SpinLock<BTreeMap<usize, Weak<Endpoint>>> = SpinLock::new(BTreeMap::new());
-static ABSTRACT: SpinLock<BTreeMap<Vec<u8>, Weak<Endpoint>>> = SpinLock::new(BTreeMap::new());
+/// An abstract name belongs to a network namespace.
+type AbstractKey = (NamespaceId, Vec<u8>);
+
+static ABSTRACT: SpinLock<BTreeMap<AbstractKey, Weak<Endpoint>>> = SpinLock::new(BTreeMap::new());
 
 /// The next name to give to a socket that asks for any.
 static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -97,7 +101,10 @@ pub fn find(address: Address<'_>, process: &Process) -> Result<Arc<Endpoint>> {
             permission::check(&**inode, &start.credentials, permission::WRITE)?;
             FILES.lock().get(&key(inode)).and_then(Weak::upgrade)
         }
-        Address::Abstract(name) => ABSTRACT.lock().get(name).and_then(Weak::upgrade),
+        Address::Abstract(name) => {
+            let namespace = process.namespaces().ok_or(Error::new(Errno::ESRCH))?.net.id();
+            ABSTRACT.lock().get(&(namespace, Vec::from(name))).and_then(Weak::upgrade)
+        }
         Address::Unnamed => return Err(Errno::EINVAL.into()),
     };
     found.ok_or(Error::new(Errno::ECONNREFUSED))
@@ -105,11 +112,12 @@ pub fn find(address: Address<'_>, process: &Process) -> Result<Arc<Endpoint>> {
 
 /// Takes an abstract name unless somebody has it.
 fn claim(name: &[u8], endpoint: &Arc<Endpoint>) -> bool {
+    let key = (endpoint.namespace, Vec::from(name));
     let mut names = ABSTRACT.lock();
-    if names.contains_key(name) {
+    if names.contains_key(&key) {
         return false;
     }
-    names.insert(Vec::from(name), Arc::downgrade(endpoint));
+    names.insert(key, Arc::downgrade(endpoint));
     true
 }
 
@@ -128,8 +136,9 @@ pub fn release(name: &Name, endpoint: &Endpoint) {
             if is_ours(files.get(&key(inode))) { files.remove(&key(inode)) } else { None }
         }
         Place::Abstract => {
+            let key = (endpoint.namespace, Vec::from(name.abstract_key()));
             let mut names = ABSTRACT.lock();
-            if is_ours(names.get(name.abstract_key())) { names.remove(name.abstract_key()) } else { None }
+            if is_ours(names.get(&key)) { names.remove(&key) } else { None }
         }
     };
     drop(gone);

@@ -21,7 +21,7 @@ use pid::PidNamespace;
 use uts::UtsNamespace;
 
 /// A namespace's inode number, as /proc/PID/ns shows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NamespaceId(pub u64);
 
 impl NamespaceId {

@@ -3,6 +3,7 @@
 use super::Subject;
 use super::subject::Class;
 use crate::error::{Errno, Error, Result};
+use crate::fs::proc::network::{counters, links, sockets};
 use crate::fs::synthetic::{Directory, Emit, Listing, Owner, Source, Text, TextFile};
 use crate::fs::vfs::inode::{FileType, Inode};
 use crate::net::nat;
@@ -21,19 +22,17 @@ pub struct Network(pub Subject);
 /// Name, permissions, what is shown, what may be written with CAP_NET_ADMIN.
 type Row = (&'static str, u32, Show, Option<Store>);
 
-#[rustfmt::skip]
 const FILES: &[Row] = &[
-    ("dev", 0o444, |_, text| constant(text, "Inter-|   Receive                                                |  Transmit\n \
-        face |bytes    packets errs drop fifo frame compressed multicast|\
-        bytes    packets errs drop fifo colls carrier compressed\n"), None),
-    ("route", 0o444, |_, text| constant(text,
-        "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"), None),
-    ("tcp", 0o444, |_, text| constant(text,
-        "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"), None),
-    ("udp", 0o444, |_, text| constant(text,
-        "   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref \
-        pointer drops\n"), None),
-    ("unix", 0o444, |_, text| constant(text, "Num       RefCount Protocol Flags    Type St Inode Path\n"), None),
+    ("arp", 0o444, links::show_arp, None),
+    ("dev", 0o444, links::show_dev, None),
+    ("netlink", 0o444, sockets::show_netlink, None),
+    ("netstat", 0o444, counters::show_netstat, None),
+    ("route", 0o444, links::show_route, None),
+    ("snmp", 0o444, counters::show_snmp, None),
+    ("sockstat", 0o444, counters::show_sockstat, None),
+    ("tcp", 0o444, sockets::show_tcp, None),
+    ("udp", 0o444, sockets::show_udp, None),
+    ("unix", 0o444, sockets::show_unix, None),
 ];
 
 /// What is in `coffer`, our own.
@@ -43,11 +42,6 @@ const OWN: &str = "coffer";
 /// Numbers of these files among those in /proc/PID.
 const INODES: u64 = 0x100;
 const OWN_INODES: u64 = 0x180;
-
-fn constant(text: &mut Text, bytes: &str) -> Result<()> {
-    text.bytes(bytes.as_bytes());
-    Ok(())
-}
 
 fn show_nat(namespace: &Arc<NetNs>, text: &mut Text) -> Result<()> {
     text.bytes(nat::show(namespace).as_bytes());

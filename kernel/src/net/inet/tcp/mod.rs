@@ -21,5 +21,4 @@ mod tables;
 pub use input::{input, on_icmp_error};
 pub use socket::TcpSocket;
 pub use tables::Tables;
-#[expect(unused_imports, reason = "/proc/net and sock_diag come on top")]
 pub use tables::report;

@@ -177,7 +177,6 @@ impl Tables {
 }
 
 /// All TCP sockets of a namespace that are bound to something: listeners, connections, and what waits.
-#[expect(dead_code, reason = "/proc/net and sock_diag come on top")]
 pub fn report(ns: &NetNs) -> Vec<Report> {
     let tables = &ns.inet.tcp;
     tables.sweep();

@@ -14,5 +14,4 @@ mod tables;
 pub use input::{input, meaning, on_icmp_error};
 pub use socket::UdpSocket;
 pub use tables::Tables;
-#[expect(unused_imports, reason = "/proc/net and sock_diag come on top")]
 pub use tables::report;

@@ -108,7 +108,6 @@ impl NetNs {
 }
 
 /// All UDP sockets of a namespace that have a port.
-#[expect(dead_code, reason = "/proc/net and sock_diag come on top")]
 pub fn report(ns: &NetNs) -> Vec<Report> {
     let endpoints: Vec<Arc<Endpoint>> = ns.inet.udp.bound.lock().values().flatten().cloned().collect();
     endpoints.iter().map(|endpoint| endpoint.report()).collect()

@@ -1,12 +1,16 @@
 //! sock_diag(7): sockets, as ss(8) lists them.
 
+mod inet;
 mod netlink;
+mod unix;
 
 use super::dump::list;
 use super::request::{Answer, Request};
 use crate::error::{Errno, Error, Result};
 use crate::net::netlink::AF_NETLINK;
 use alloc::vec::Vec;
+use coffer_abi_types::inet::AF_INET;
+use coffer_abi_types::net::AF_UNIX;
 use coffer_abi_types::netlink::SOCK_DIAG_BY_FAMILY;
 
 const AF_INET6: u16 = 10;
@@ -21,6 +25,8 @@ pub fn serve(request: &Request<'_>) -> Result<Answer> {
     }
     let family = *request.message.payload.first().ok_or(Errno::EINVAL)?;
     match u16::from(family) {
+        AF_INET => inet::show(request),
+        AF_UNIX => unix::show(request),
         AF_NETLINK => netlink::show(request),
         // As with ipv6.disable=1: the family can be asked, and has none.
         AF_INET6 if request.wants_list() => {

@@ -8,6 +8,7 @@ mod notify;
 mod route;
 mod rule;
 
+pub use link::operational_state;
 pub use notify::notify;
 
 use super::dump;
