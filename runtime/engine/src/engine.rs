@@ -1,11 +1,15 @@
 //! [`Engine`]: the public face. Cheap to clone; every clone is the same engine.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::Error;
+use crate::container::entry::Entry;
+use crate::events::Bus;
+use crate::exec::ExecRecord;
 use crate::images::Images;
-use crate::models::{SystemDataUsageResponse, SystemInfo};
+use crate::volumes::Volumes;
 
 /// Where and with what an engine works.
 #[derive(Debug)]
@@ -25,7 +29,20 @@ pub struct Engine {
 
 #[derive(Debug)]
 pub(crate) struct Inner {
-    pub(crate) settings: Settings,
+    pub settings: Settings,
+    pub bus: Bus,
+    /// Containers by id.
+    pub table: Mutex<Table>,
+    pub volumes: Volumes,
+    /// Processes that joined or will join containers, by id.
+    pub execs: Mutex<HashMap<String, Arc<ExecRecord>>>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    pub containers: HashMap<String, Arc<Entry>>,
+    /// Names, without the slash, and whose they are. A name is taken before its container is in the table.
+    pub names: HashMap<String, String>,
 }
 
 impl Engine {
@@ -35,7 +52,23 @@ impl Engine {
     ///
     /// When the folder cannot be used. A container whose state cannot be read is logged and left out.
     pub async fn open(settings: Settings) -> Result<Self, Error> {
-        Ok(Self { inner: Arc::new(Inner { settings }) })
+        let containers = settings.folder.join("containers");
+        for folder in [&settings.folder, &containers] {
+            std::fs::create_dir_all(folder)
+                .map_err(Error::system(format!("create `{}`", folder.display())))?;
+        }
+        let volumes = Volumes::open(settings.folder.join("volumes"))?;
+        let engine = Self {
+            inner: Arc::new(Inner {
+                settings,
+                bus: Bus::default(),
+                table: Mutex::default(),
+                volumes,
+                execs: Mutex::default(),
+            }),
+        };
+        engine.recover(&containers).await?;
+        Ok(engine)
     }
 
     /// The image store.
@@ -44,21 +77,73 @@ impl Engine {
         &self.inner.settings.images
     }
 
-    /// `docker info`, but for what only the API knows (`ServerVersion`, `RegistryConfig`, `Name` …, which stay `None`).
-    ///
-    /// # Errors
-    ///
-    /// When the machine does not tell.
-    pub async fn info(&self) -> Result<SystemInfo, Error> {
-        Ok(SystemInfo::default())
+    pub(crate) fn table(&self) -> MutexGuard<'_, Table> {
+        self.inner.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// `docker system df`, but for images.
-    ///
-    /// # Errors
-    ///
-    /// When a folder cannot be measured.
-    pub async fn disk_usage(&self) -> Result<SystemDataUsageResponse, Error> {
-        Ok(SystemDataUsageResponse::default())
+    /// The folder of a container.
+    pub(crate) fn folder_of(&self, id: &str) -> PathBuf {
+        self.inner.settings.folder.join("containers").join(id)
     }
+
+    /// Finds a container by id, name, or unique start of an id.
+    pub(crate) fn find(&self, reference: &str) -> Result<Arc<Entry>, Error> {
+        let table = self.table();
+        let name = reference.strip_prefix('/').unwrap_or(reference);
+        let id = table.names.get(name).map_or(reference, String::as_str);
+        if let Some(entry) = table.containers.get(id) {
+            return Ok(Arc::clone(entry));
+        }
+        let mut starting =
+            table.containers.iter().filter(|(id, _)| !reference.is_empty() && id.starts_with(reference));
+        match (starting.next(), starting.next()) {
+            (Some((_, entry)), None) => Ok(Arc::clone(entry)),
+            (Some(_), Some(_)) => Err(Error::Ambiguous(reference.to_owned())),
+            (None, _) => Err(Error::NoSuchContainer(reference.to_owned())),
+        }
+    }
+
+    /// All containers.
+    pub(crate) fn all(&self) -> Vec<Arc<Entry>> {
+        self.table().containers.values().cloned().collect()
+    }
+
+    async fn recover(&self, folder: &Path) -> Result<(), Error> {
+        let entries = std::fs::read_dir(folder).map_err(Error::system("list the containers"))?;
+        for folder in entries.flatten().map(|entry| entry.path()) {
+            match Entry::load(&folder) {
+                Ok(entry) => {
+                    let entry = Arc::new(entry);
+                    let mut table = self.table();
+                    table.names.insert(entry.name(), entry.id.clone());
+                    table.containers.insert(entry.id.clone(), entry);
+                }
+                Err(error) => eprintln!("engine: container in `{}` is left out: {error}", folder.display()),
+            }
+        }
+        self.recover_execs();
+        for entry in self.all() {
+            self.resume(&entry).await;
+        }
+        Ok(())
+    }
+}
+
+/// Runs what blocks beside the asynchronous tasks.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(Error::system("finish a task")(std::io::Error::other(error))),
+    }
+}
+
+/// 64 hex digits that nothing else is called by.
+pub(crate) fn random_id() -> Result<String, Error> {
+    use std::io::Read;
+    let mut bytes = [0_u8; 32];
+    let mut device = std::fs::File::open("/dev/urandom").map_err(Error::system("open `/dev/urandom`"))?;
+    device.read_exact(&mut bytes).map_err(Error::system("read `/dev/urandom`"))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -5,14 +5,19 @@
 //! that the engine can be killed at any time and goes on from its files when it is started again.
 #![forbid(unsafe_code)]
 
+mod cgroup;
 pub mod container;
 pub mod engine;
 pub mod error;
 pub mod events;
 pub mod exec;
 pub mod filters;
+pub mod helper;
 pub mod images;
 pub mod network;
+pub mod shim;
+mod system;
+pub mod time;
 pub mod volumes;
 
 pub use bollard_stubs::models;

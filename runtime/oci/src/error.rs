@@ -28,6 +28,10 @@ pub enum Error {
     NoSuchGroup(String),
     #[error("the image's `{path}` cannot be read: {source}")]
     Database { path: &'static str, source: io::Error },
+    #[error("invalid mount config for type \"bind\": bind source path does not exist: {0}")]
+    NoSource(String),
+    #[error("invalid {what}: unknown capability: \"{name}\"")]
+    Capability { what: &'static str, name: String },
     #[error("container configuration lacks `{0}`")]
     Incomplete(&'static str),
     #[error("{what} `{value}` is not supported")]

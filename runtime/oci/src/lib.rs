@@ -14,4 +14,4 @@ pub mod terminal;
 pub mod user;
 
 pub use error::Error;
-pub use lifecycle::{Bundle, Container, Stdio};
+pub use lifecycle::{Bundle, Container, Exec, ExecStdio, Stdio, open_terminal};

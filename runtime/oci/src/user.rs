@@ -54,6 +54,28 @@ pub fn resolve(user: &str, root: &Root) -> Result<Identity, Error> {
     identity(user, &read("/etc/passwd")?, &read("/etc/group")?)
 }
 
+/// Looks up groups, names or numbers, in the database of `root`.
+///
+/// # Errors
+///
+/// As [`resolve`].
+pub fn resolve_groups(wanted: &[String], root: &Root) -> Result<Vec<u32>, Error> {
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let path = "/etc/group";
+    let bytes =
+        root.read(Path::new(path), DATABASE_LIMIT).map_err(|source| Error::Database { path, source })?;
+    let database = String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned();
+    wanted
+        .iter()
+        .map(|name| {
+            let by_name = groups(&database).find(|group| group.name == name).map(|group| group.gid);
+            by_name.or_else(|| id(name)).ok_or_else(|| Error::NoSuchGroup(shown(name)))
+        })
+        .collect()
+}
+
 fn identity(wanted: &str, passwd: &str, group: &str) -> Result<Identity, Error> {
     let (wanted_user, wanted_group) = match wanted.split_once(':') {
         Some((user, group)) => (user, (!group.is_empty()).then_some(group)),

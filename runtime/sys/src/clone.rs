@@ -17,6 +17,8 @@ pub struct Namespaces {
     pub uts: bool,
     /// `CLONE_NEWIPC`: its own System V IPC and POSIX message queues.
     pub ipc: bool,
+    /// `CLONE_NEWNET`: its own links, addresses and ports; at first a loopback link that is down.
+    pub net: bool,
 }
 
 impl Namespaces {
@@ -26,6 +28,7 @@ impl Namespaces {
             (self.pid, libc::CLONE_NEWPID),
             (self.uts, libc::CLONE_NEWUTS),
             (self.ipc, libc::CLONE_NEWIPC),
+            (self.net, libc::CLONE_NEWNET),
         ]
         .into_iter()
         .filter_map(|(wanted, flag)| wanted.then_some(flag))
@@ -68,6 +71,17 @@ pub fn fork_into(namespaces: Namespaces, child: impl FnOnce() -> u8) -> io::Resu
             .and_then(Pid::from_raw)
             .ok_or_else(io::Error::last_os_error),
     }
+}
+
+/// Gives this process a mount namespace of its own, a copy of the one that it is in.
+///
+/// # Errors
+///
+/// What `unshare(2)` returns.
+pub fn unshare_mounts() -> io::Result<()> {
+    // SAFETY: the call takes no pointer. CLONE_NEWNS touches neither memory nor descriptors (which CLONE_FILES would).
+    let result = unsafe { libc::unshare(libc::CLONE_NEWNS) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Whether this process has one thread, as `/proc/self/task` tells. Without a /proc (early boot) it is taken to be so:

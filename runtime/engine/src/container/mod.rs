@@ -1,14 +1,28 @@
-//! Containers.
+//! Containers: one verb, one file. [`entry`] is what the engine knows of one.
 
+pub(crate) mod attach;
+mod copy;
+mod create;
+pub(crate) mod entry;
+mod inspect;
+mod list;
+mod logs;
+mod mounts;
+mod names;
+mod remove;
+mod run;
+mod signals;
+mod start;
+mod stop;
+mod validate;
+mod wait;
+
+pub(crate) use self::start::host_name;
 use bytes::Bytes;
 use tokio::io::AsyncRead;
 use tokio::net::UnixStream;
 
-use crate::models::{
-    ContainerCreateBody, ContainerCreateResponse, ContainerInspectResponse, ContainerPruneResponse,
-    ContainerSummary, ContainerTopResponse, ContainerUpdateBody, ContainerUpdateResponse,
-    ContainerWaitResponse, FilesystemChange,
-};
+use crate::models::{ContainerTopResponse, ContainerWaitResponse, FilesystemChange};
 use crate::{Engine, Error, Filters};
 
 /// Whether a verb had anything to do; if not, the answer is 304.
@@ -145,178 +159,17 @@ impl Wait {
     }
 }
 
-fn missing<T>(reference: &str) -> Result<T, Error> {
-    Err(Error::NoSuchContainer(reference.to_owned()))
-}
-
 impl Engine {
-    /// Makes a container.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NoSuchImage`], [`Error::NameInUse`], [`Error::Invalid`], [`Error::Unsupported`].
-    pub async fn container_create(
-        &self,
-        name: Option<&str>,
-        body: ContainerCreateBody,
-    ) -> Result<ContainerCreateResponse, Error> {
-        let _ = name;
-        Err(Error::NoSuchImage(body.image.unwrap_or_default()))
+    /// Whether it runs. For the image store, which asks before it removes.
+    #[must_use]
+    pub fn is_running(&self, container: &str) -> bool {
+        self.find(container).is_ok_and(|entry| entry.status().is_alive())
     }
 
-    /// Starts it.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Start`] with docker's words, [`Error::Paused`].
-    pub async fn container_start(&self, reference: &str) -> Result<Change, Error> {
-        missing(reference)
-    }
-
-    /// Stops it: its stop signal, or `signal`; after `timeout` seconds (-1: never) SIGKILL.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Invalid`] for signals.
-    pub async fn container_stop(
-        &self,
-        reference: &str,
-        signal: Option<&str>,
-        timeout: Option<i64>,
-    ) -> Result<Change, Error> {
-        let _ = (signal, timeout);
-        missing(reference)
-    }
-
-    /// Stops and starts it.
-    ///
-    /// # Errors
-    ///
-    /// Those of both.
-    pub async fn container_restart(
-        &self,
-        reference: &str,
-        signal: Option<&str>,
-        timeout: Option<i64>,
-    ) -> Result<(), Error> {
-        let _ = (signal, timeout);
-        missing(reference)
-    }
-
-    /// Sends a signal, SIGKILL by default.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::KillNotRunning`], [`Error::Invalid`].
-    pub async fn container_kill(&self, reference: &str, signal: Option<&str>) -> Result<(), Error> {
-        let _ = signal;
-        missing(reference)
-    }
-
-    /// Freezes its processes.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NotRunning`], [`Error::AlreadyPaused`], [`Error::Unsupported`] without cgroups.
-    pub async fn container_pause(&self, reference: &str) -> Result<(), Error> {
-        missing(reference)
-    }
-
-    /// Thaws them.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NotPaused`].
-    pub async fn container_unpause(&self, reference: &str) -> Result<(), Error> {
-        missing(reference)
-    }
-
-    /// Gives it another name.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NameInUse`], [`Error::Invalid`].
-    pub async fn container_rename(&self, reference: &str, name: &str) -> Result<(), Error> {
-        let _ = name;
-        missing(reference)
-    }
-
-    /// Removes it.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::RemoveRunning`], [`Error::RemovalInProgress`].
-    pub async fn container_remove(&self, reference: &str, options: RemoveOptions) -> Result<(), Error> {
-        let _ = options;
-        missing(reference)
-    }
-
-    /// Begins to wait. Returns at once; the [`Wait`] ends with the exit code.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NoSuchContainer`].
-    pub async fn container_wait(&self, reference: &str, condition: Condition) -> Result<Wait, Error> {
-        let _ = condition;
-        missing(reference)
-    }
-
-    /// Tells everything about it.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NoSuchContainer`].
-    pub async fn container_inspect(
-        &self,
-        reference: &str,
-        size: bool,
-    ) -> Result<ContainerInspectResponse, Error> {
-        let _ = size;
-        missing(reference)
-    }
-
-    /// Lists containers, newest first.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Invalid`] for filters.
-    pub async fn container_list(&self, options: ListOptions) -> Result<Vec<ContainerSummary>, Error> {
-        let _ = options;
-        Ok(Vec::new())
-    }
-
-    /// Gives its logs.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Invalid`] for times and with neither stream, [`Error::Unsupported`] for a container without logs.
-    pub async fn container_logs(&self, reference: &str, options: LogsOptions) -> Result<Logs, Error> {
-        let _ = options;
-        missing(reference)
-    }
-
-    /// Connects with its streams, whether it runs yet or not.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Paused`], [`Error::Restarting`].
-    pub async fn container_attach(
-        &self,
-        reference: &str,
-        options: AttachOptions,
-    ) -> Result<Attachment, Error> {
-        let _ = options;
-        missing(reference)
-    }
-
-    /// Sets the size of its terminal. Before the terminal is there the size is kept for it.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NoSuchContainer`].
-    pub async fn container_resize(&self, reference: &str, size: TerminalSize) -> Result<(), Error> {
-        let _ = size;
-        missing(reference)
+    /// How many containers are of this image (`sha256:…`).
+    #[must_use]
+    pub fn containers_of_image(&self, image: &str) -> usize {
+        self.all().iter().filter(|entry| entry.record().image == image).count()
     }
 
     /// Lists its processes as `ps` does with these arguments.
@@ -340,30 +193,6 @@ impl Engine {
     /// When the files cannot be read.
     pub async fn container_changes(&self, reference: &str) -> Result<Vec<FilesystemChange>, Error> {
         missing(reference)
-    }
-
-    /// Changes its restart policy; limits are not supported.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Unsupported`].
-    pub async fn container_update(
-        &self,
-        reference: &str,
-        body: ContainerUpdateBody,
-    ) -> Result<ContainerUpdateResponse, Error> {
-        let _ = body;
-        missing(reference)
-    }
-
-    /// Removes those that do not run.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Invalid`] for filters.
-    pub async fn container_prune(&self, filters: &Filters) -> Result<ContainerPruneResponse, Error> {
-        let _ = filters;
-        Ok(ContainerPruneResponse::default())
     }
 
     /// Looks at a path in it.
@@ -417,18 +246,8 @@ impl Engine {
     ) -> Result<Box<dyn AsyncRead + Send + Unpin>, Error> {
         missing(reference)
     }
+}
 
-    /// Whether it runs. For the image store, which asks before it removes.
-    #[must_use]
-    pub fn is_running(&self, container: &str) -> bool {
-        let _ = container;
-        false
-    }
-
-    /// How many containers are of this image (`sha256:…`).
-    #[must_use]
-    pub fn containers_of_image(&self, image: &str) -> usize {
-        let _ = image;
-        0
-    }
+fn missing<T>(reference: &str) -> Result<T, Error> {
+    Err(Error::Unsupported(format!("this verb (for `{reference}`)")))
 }

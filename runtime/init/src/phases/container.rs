@@ -90,6 +90,7 @@ fn wishes(request: &Run) -> Wishes {
         terminal: request.tty.map(|size| spec::Window { rows: size.rows, columns: size.cols }),
         is_read_only: request.read_only,
         no_new_privileges: request.no_new_privileges,
+        ..Wishes::default()
     }
 }
 

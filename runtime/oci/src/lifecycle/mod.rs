@@ -3,6 +3,7 @@
 //! One file a verb. Waiting is not here: PID 1 reaps all its children in one place, this one among them.
 
 mod create;
+mod exec;
 mod kill;
 mod start;
 
@@ -11,6 +12,7 @@ use std::os::fd::OwnedFd;
 use oci_spec::runtime::Spec;
 use rustix::process::Pid;
 
+pub use self::exec::{Exec, open_terminal};
 use crate::terminal::Terminal;
 
 /// What a container is created from. Its root file system is mounted at `spec.root.path`.
@@ -29,7 +31,19 @@ pub enum Stdio<'a> {
     Terminal(&'a Terminal),
 }
 
-/// A container whose first process exists.
+/// The streams of a process that joins a container; closed here when it has them.
+#[derive(Debug)]
+pub enum ExecStdio {
+    Streams {
+        stdin: OwnedFd,
+        stdout: OwnedFd,
+        stderr: OwnedFd,
+    },
+    /// The inner end of a terminal, see [`open_terminal`].
+    Terminal(OwnedFd),
+}
+
+/// A container whose first process exists, or a process that joined one.
 #[derive(Debug)]
 pub struct Container {
     pid: Pid,

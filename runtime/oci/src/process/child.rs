@@ -8,10 +8,11 @@ use std::os::fd::OwnedFd;
 
 use oci_spec::runtime::{Process, Spec};
 
+use super::namespaces;
 use super::report::Sender;
 use super::steps;
 use crate::Error;
-use crate::lifecycle::{Bundle, Stdio};
+use crate::lifecycle::{Bundle, Exec, Stdio};
 use crate::root::Root;
 
 /// Runs all steps; returns the exit status when one fails.
@@ -21,11 +22,37 @@ pub fn run(bundle: &Bundle<'_>, start: &OwnedFd, report: Sender<'_>) -> u8 {
     error.exit_code()
 }
 
+/// The same for a process that joins a container.
+pub fn exec(exec: Exec<'_>, start: &OwnedFd, report: Sender<'_>) -> u8 {
+    let Err(error) = execute_in(exec, start, report);
+    report.error(&error);
+    error.exit_code()
+}
+
+fn execute_in(exec: Exec<'_>, start: &OwnedFd, report: Sender<'_>) -> Result<Infallible, Error> {
+    let Exec { spec, first, process, stdio } = exec;
+    // From here on the container's processes see this one. They must neither trace it nor reach through its descriptors, and until it
+    // executes they may not: it is not dumpable (see PR_SET_DUMPABLE).
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
+        .map_err(Error::system("protect the process"))?;
+    namespaces::join_all(spec, first)?;
+    steps::terminal::attach_exec(&stdio, process.user().uid())?;
+    steps::directory::create_and_enter(process)?;
+    steps::limits::set(process)?;
+    steps::user::become_user(process)?;
+    runtime_sys::descriptor::close_on_exec_from(3).map_err(Error::io("mark descriptors to be closed"))?;
+    end_with_parent()?;
+    report.ready()?;
+    wait_for_start(start)?;
+    Err(steps::exec::exec(process))
+}
+
 fn execute(bundle: &Bundle<'_>, start: &OwnedFd, report: Sender<'_>) -> Result<Infallible, Error> {
     let spec = bundle.spec;
     let process = spec.process().as_ref().ok_or(Error::Incomplete("process"))?;
     set_up(spec, process, &bundle.stdio)?;
     runtime_sys::descriptor::close_on_exec_from(3).map_err(Error::io("mark descriptors to be closed"))?;
+    end_with_parent()?;
     report.ready()?;
     wait_for_start(start)?;
     Err(steps::exec::exec(process))
@@ -36,6 +63,7 @@ fn set_up(spec: &Spec, process: &Process, stdio: &Stdio<'_>) -> Result<(), Error
     let tree = Root::new(root.path());
     rustix::process::umask(rustix::fs::Mode::empty());
 
+    namespaces::join_listed(spec)?;
     steps::hostname::set(spec)?;
     steps::rootfs::detach_propagation(&tree)?;
     steps::mounts::mount_all(spec, &tree)?;
@@ -49,6 +77,13 @@ fn set_up(spec: &Spec, process: &Process, stdio: &Stdio<'_>) -> Result<(), Error
     }
     steps::limits::set(process)?;
     steps::user::become_user(process)
+}
+
+/// Lets this process be killed when its parent dies: nobody would take its output and wait for it any more. (Changing ids takes the
+/// request back, so this comes after that.)
+fn end_with_parent() -> Result<(), Error> {
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
+        .map_err(Error::system("tie the process to its parent"))
 }
 
 fn wait_for_start(start: &OwnedFd) -> Result<(), Error> {

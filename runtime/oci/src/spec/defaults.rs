@@ -30,7 +30,20 @@ pub const MASKED: [&str; 12] = [
 /// Paths of /proc that may be looked at only.
 pub const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
+/// The size of /dev/shm, in bytes.
+pub const SHM_SIZE: u64 = 64 << 20;
+
+/// Every capability that there is.
+#[must_use]
+pub fn all_capabilities() -> Capabilities {
+    rustix::thread::CapabilitySet::all()
+        .iter_names()
+        .filter_map(|(name, _)| name.trim_start_matches("CAP_").parse().ok())
+        .collect()
+}
+
 /// The 14 capabilities of docker's default set.
+#[must_use]
 pub fn capabilities() -> Capabilities {
     Capabilities::from([
         Capability::AuditWrite,
@@ -52,25 +65,29 @@ pub fn capabilities() -> Capabilities {
 
 /// Open files: 1024, which programs may raise themselves. A soft limit as high as the hard one makes programs that close
 /// every possible descriptor slow, which is why docker came down to this, too.
+///
+/// # Errors
+///
+/// None that happens.
 pub fn limits() -> Result<Vec<PosixRlimit>, Error> {
-    let files =
-        PosixRlimitBuilder::default().typ(PosixRlimitType::RlimitNofile).soft(1024_u64).hard(524_288_u64);
+    // Not more than the runtime itself has: raising it takes a capability that a sandbox may not grant.
+    let hard = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum.unwrap_or(u64::MAX);
+    let files = PosixRlimitBuilder::default()
+        .typ(PosixRlimitType::RlimitNofile)
+        .soft(hard.min(1024))
+        .hard(hard.min(524_288));
     Ok(vec![files.build().map_err(|_| Error::Incomplete("process.rlimits"))?])
 }
 
 /// The file systems of a container, in the order in which they are mounted. `pty_folder` holds the devpts that the
 /// container's terminal was taken from, if it has one; it is the container's /dev/pts then.
-pub fn mounts(pty_folder: Option<&Path>) -> Result<Vec<Mount>, Error> {
+///
+/// # Errors
+///
+/// None that happens: builders that are given everything do not fail.
+pub fn mounts(pty_folder: Option<&Path>, shm_size: Option<u64>) -> Result<Vec<Mount>, Error> {
     const PROTECTED: [&str; 3] = ["nosuid", "noexec", "nodev"];
-    let mount = |destination: &str, kind: &str, source: &Path, options: &[&str]| {
-        MountBuilder::default()
-            .destination(destination)
-            .typ(kind)
-            .source(source)
-            .options(options.iter().map(ToString::to_string).collect::<Vec<_>>())
-            .build()
-            .map_err(|_| Error::Incomplete("mounts"))
-    };
+    let shm_size = format!("size={}", shm_size.unwrap_or(SHM_SIZE));
     let virtual_mount = |destination, kind: &str, more: &[&str]| {
         mount(destination, kind, &PathBuf::from(kind), &[&PROTECTED[..], more].concat())
     };
@@ -87,6 +104,21 @@ pub fn mounts(pty_folder: Option<&Path>) -> Result<Vec<Mount>, Error> {
         pts,
         virtual_mount("/sys", "sysfs", &["ro"])?,
         virtual_mount("/dev/mqueue", "mqueue", &[])?,
-        virtual_mount("/dev/shm", "tmpfs", &["mode=1777", "size=65536k"])?,
+        virtual_mount("/dev/shm", "tmpfs", &["mode=1777", &shm_size])?,
     ])
+}
+
+/// One mount.
+///
+/// # Errors
+///
+/// None that happens, as above.
+pub fn mount(destination: &str, kind: &str, source: &Path, options: &[&str]) -> Result<Mount, Error> {
+    MountBuilder::default()
+        .destination(destination)
+        .typ(kind)
+        .source(source)
+        .options(options.iter().map(ToString::to_string).collect::<Vec<_>>())
+        .build()
+        .map_err(|_| Error::Incomplete("mounts"))
 }

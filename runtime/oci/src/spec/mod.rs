@@ -3,14 +3,15 @@
 //! The rules are docker's. The result is complete: numeric ids, absolute paths, every default written out, so that it can be stored,
 //! measured or handed to another runtime.
 
-mod defaults;
+pub mod defaults;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use oci_spec::image::ImageConfiguration;
 use oci_spec::runtime::{
-    Box as ConsoleSize, BoxBuilder, LinuxBuilder, LinuxCapabilities, LinuxCapabilitiesBuilder,
-    LinuxNamespaceBuilder, LinuxNamespaceType, ProcessBuilder, RootBuilder, Spec, SpecBuilder, UserBuilder,
+    Box as ConsoleSize, BoxBuilder, Capabilities, LinuxBuilder, LinuxCapabilities, LinuxCapabilitiesBuilder,
+    LinuxNamespaceBuilder, LinuxNamespaceType, Mount, PosixRlimit, Process, ProcessBuilder, RootBuilder,
+    Spec, SpecBuilder, UserBuilder,
 };
 
 use crate::Error;
@@ -42,7 +43,54 @@ pub struct Wishes {
     pub terminal: Option<Window>,
     pub is_read_only: bool,
     pub no_new_privileges: bool,
+    pub domainname: Option<String>,
+    /// Names with or without `CAP_`, or `ALL`.
+    pub cap_add: Vec<String>,
+    pub cap_drop: Vec<String>,
+    /// Groups of the process beside those of its user, names or numbers.
+    pub group_add: Vec<String>,
+    /// Further mounts, after the default ones; one at the place of a default one replaces it.
+    pub mounts: Vec<Mount>,
+    /// Limits beside and in place of the default ones.
+    pub limits: Vec<PosixRlimit>,
+    pub network: Network,
+    /// The size of /dev/shm in bytes.
+    pub shm_size: Option<u64>,
+    /// In place of docker's lists.
+    pub masked_paths: Option<Vec<String>>,
+    pub readonly_paths: Option<Vec<String>>,
+    pub oom_score_adj: Option<i32>,
+    /// A static program, here, that becomes pid 1 and runs the command as its child (`docker run --init`).
+    pub init: Option<PathBuf>,
 }
+
+/// Which network a container has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Network {
+    /// The machine's own.
+    #[default]
+    Host,
+    /// One of its own, with a loopback link that is down.
+    Own,
+    /// The one that this path names.
+    Of(PathBuf),
+}
+
+/// What a process that joins a container is to be.
+#[derive(Clone, Debug, Default)]
+pub struct ExecWishes {
+    pub args: Vec<String>,
+    /// The container's own environment, without what docker adds.
+    pub base_env: Vec<String>,
+    pub env: Vec<String>,
+    pub user: String,
+    pub group_add: Vec<String>,
+    pub working_directory: Option<String>,
+    pub terminal: Option<Window>,
+}
+
+/// Where the init program is in a container that has one.
+const INIT: &str = "/sbin/docker-init";
 
 /// Where a container is.
 #[derive(Clone, Copy, Debug)]
@@ -62,13 +110,17 @@ pub struct Place<'a> {
 /// What is wrong with the image's configuration or the wishes; nothing has happened then.
 pub fn build(config: &ImageConfiguration, wishes: &Wishes, place: Place<'_>) -> Result<Spec, Error> {
     let config = config.config().as_ref();
-    let args = command(config, wishes)?;
+    let mut args = command(config, wishes)?;
+    if wishes.init.is_some() {
+        args.splice(0..0, [INIT.to_owned(), "--".to_owned()]);
+    }
     let user =
         wishes.user.as_deref().or(config.and_then(|config| config.user().as_deref())).unwrap_or_default();
-    let identity = user::resolve(user, place.root)?;
+    let mut identity = user::resolve(user, place.root)?;
+    identity.additional_gids.extend(user::resolve_groups(&wishes.group_add, place.root)?);
     let hostname = host_name(wishes, place.id)?;
     let image_env = config.and_then(|config| config.env().as_deref()).unwrap_or_default();
-    let env = environment(image_env, wishes, &hostname, &identity);
+    let env = environment(image_env, &wishes.env, wishes.terminal.is_some(), &hostname, &identity);
     let directory = working_directory(config.and_then(|config| config.working_dir().as_deref()), wishes)?;
     if args.iter().chain(&env).any(|text| text.contains('\0')) {
         return Err(Error::Nul { what: "command or environment" });
@@ -77,53 +129,133 @@ pub fn build(config: &ImageConfiguration, wishes: &Wishes, place: Place<'_>) -> 
     let incomplete = |_| Error::Incomplete("process");
     let mut process = ProcessBuilder::default()
         .terminal(wishes.terminal.is_some())
-        .user(
-            UserBuilder::default()
-                .uid(identity.uid)
-                .gid(identity.gid)
-                .umask(0o022_u32)
-                .additional_gids(identity.additional_gids)
-                .build()
-                .map_err(incomplete)?,
-        )
+        .user(user_of(&identity)?)
         .args(args)
         .env(env)
         .cwd(directory)
-        .capabilities(capabilities(identity.uid)?)
-        .rlimits(defaults::limits()?)
+        .capabilities(capabilities(identity.uid, wishes)?)
+        .rlimits(limits(wishes)?)
         .no_new_privileges(wishes.no_new_privileges);
     if let Some(window) = wishes.terminal {
         process = process.console_size(console_size(window)?);
     }
+    if let Some(adjustment) = wishes.oom_score_adj {
+        process = process.oom_score_adj(adjustment);
+    }
 
     let root = RootBuilder::default().path(place.root.path()).readonly(wishes.is_read_only).build();
-    SpecBuilder::default()
+    let mut spec = SpecBuilder::default()
         .version("1.2.0")
         .root(root.map_err(|_| Error::Incomplete("root"))?)
-        .mounts(defaults::mounts(place.pty_folder)?)
+        .mounts(mounts(wishes, place.pty_folder)?)
         .process(process.build().map_err(incomplete)?)
         .hostname(hostname)
-        .linux(linux()?)
-        .build()
-        .map_err(|_| Error::Incomplete("spec"))
+        .linux(linux(wishes)?);
+    if let Some(domainname) = &wishes.domainname {
+        spec = spec.domainname(domainname.clone());
+    }
+    spec.build().map_err(|_| Error::Incomplete("spec"))
 }
 
-fn linux() -> Result<oci_spec::runtime::Linux, Error> {
-    let kinds = [
-        LinuxNamespaceType::Mount,
-        LinuxNamespaceType::Pid,
-        LinuxNamespaceType::Uts,
-        LinuxNamespaceType::Ipc,
+/// Makes the configuration of a process that joins the container of `spec`.
+///
+/// # Errors
+///
+/// What is wrong with the wishes.
+pub fn exec(spec: &Spec, wishes: &ExecWishes, root: &Root) -> Result<Process, Error> {
+    let first = spec.process().as_ref().ok_or(Error::Incomplete("process"))?;
+    let mut identity = user::resolve(&wishes.user, root)?;
+    identity.additional_gids.extend(user::resolve_groups(&wishes.group_add, root)?);
+    let hostname = spec.hostname().clone().unwrap_or_default();
+    let env = environment(&wishes.base_env, &wishes.env, wishes.terminal.is_some(), &hostname, &identity);
+    if wishes.args.first().is_none_or(String::is_empty) {
+        return Err(Error::NoCommand);
+    }
+    if wishes.args.iter().chain(&env).any(|text| text.contains('\0')) {
+        return Err(Error::Nul { what: "command or environment" });
+    }
+    let directory = match &wishes.working_directory {
+        Some(directory) if !directory.is_empty() => absolute(directory)?,
+        _ => first.cwd().display().to_string(),
+    };
+    // A process of root gets what the bounding set of the container has, whoever the container's own user is.
+    let mut capabilities = first.capabilities().clone().unwrap_or_default();
+    let bounding = capabilities.bounding().clone().unwrap_or_default();
+    let held = if identity.uid == 0 { bounding } else { Capabilities::new() };
+    capabilities.set_effective(Some(held.clone()));
+    capabilities.set_permitted(Some(held));
+
+    let mut process = first.clone();
+    process.set_user(user_of(&identity)?);
+    process.set_args(Some(wishes.args.clone()));
+    process.set_env(Some(env));
+    process.set_cwd(directory.into());
+    process.set_capabilities(Some(capabilities));
+    process.set_terminal(Some(wishes.terminal.is_some()));
+    process.set_console_size(wishes.terminal.map(console_size).transpose()?);
+    Ok(process)
+}
+
+fn user_of(identity: &Identity) -> Result<oci_spec::runtime::User, Error> {
+    UserBuilder::default()
+        .uid(identity.uid)
+        .gid(identity.gid)
+        .umask(0o022_u32)
+        .additional_gids(identity.additional_gids.clone())
+        .build()
+        .map_err(|_| Error::Incomplete("process.user"))
+}
+
+fn linux(wishes: &Wishes) -> Result<oci_spec::runtime::Linux, Error> {
+    let mut kinds = vec![
+        (LinuxNamespaceType::Mount, None),
+        (LinuxNamespaceType::Pid, None),
+        (LinuxNamespaceType::Uts, None),
+        (LinuxNamespaceType::Ipc, None),
     ];
-    let namespaces = kinds.into_iter().map(|kind| LinuxNamespaceBuilder::default().typ(kind).build());
+    match &wishes.network {
+        Network::Host => {}
+        Network::Own => kinds.push((LinuxNamespaceType::Network, None)),
+        Network::Of(path) => kinds.push((LinuxNamespaceType::Network, Some(path))),
+    }
+    let namespaces = kinds.into_iter().map(|(kind, path)| {
+        let builder = LinuxNamespaceBuilder::default().typ(kind);
+        match path {
+            Some(path) => builder.path(path.clone()).build(),
+            None => builder.build(),
+        }
+    });
+    let list = |wished: &Option<Vec<String>>, default: &[&str]| {
+        wished.clone().unwrap_or_else(|| default.iter().map(ToString::to_string).collect())
+    };
     LinuxBuilder::default()
         .namespaces(
             namespaces.collect::<Result<Vec<_>, _>>().map_err(|_| Error::Incomplete("linux.namespaces"))?,
         )
-        .masked_paths(defaults::MASKED.map(String::from))
-        .readonly_paths(defaults::READ_ONLY.map(String::from))
+        .masked_paths(list(&wishes.masked_paths, &defaults::MASKED))
+        .readonly_paths(list(&wishes.readonly_paths, &defaults::READ_ONLY))
         .build()
         .map_err(|_| Error::Incomplete("linux"))
+}
+
+/// The default mounts, but for those that the user puts something else at, then the user's, parents before what is in them.
+fn mounts(wishes: &Wishes, pty_folder: Option<&Path>) -> Result<Vec<Mount>, Error> {
+    let mut mounts = defaults::mounts(pty_folder, wishes.shm_size)?;
+    let mut wished = wishes.mounts.clone();
+    if let Some(init) = &wishes.init {
+        wished.push(defaults::mount(INIT, "bind", init, &["bind", "ro"])?);
+    }
+    mounts.retain(|mount| wished.iter().all(|other| other.destination() != mount.destination()));
+    wished.sort_by_key(|mount| mount.destination().components().count());
+    mounts.extend(wished);
+    Ok(mounts)
+}
+
+fn limits(wishes: &Wishes) -> Result<Vec<PosixRlimit>, Error> {
+    let mut limits = defaults::limits()?;
+    limits.retain(|limit| wishes.limits.iter().all(|other| other.typ() != limit.typ()));
+    limits.extend(wishes.limits.iter().copied());
+    Ok(limits)
 }
 
 fn console_size(window: Window) -> Result<ConsoleSize, Error> {
@@ -153,12 +285,18 @@ fn host_name(wishes: &Wishes, id: &str) -> Result<String, Error> {
 }
 
 /// PATH, HOSTNAME, TERM and HOME of docker, overridden by the image, overridden by the user.
-fn environment(image: &[String], wishes: &Wishes, hostname: &str, identity: &Identity) -> Vec<String> {
+fn environment(
+    image: &[String],
+    wishes: &[String],
+    has_terminal: bool,
+    hostname: &str,
+    identity: &Identity,
+) -> Vec<String> {
     let mut env = vec![defaults::PATH.to_owned(), format!("HOSTNAME={hostname}")];
-    if wishes.terminal.is_some() {
+    if has_terminal {
         env.push("TERM=xterm".to_owned());
     }
-    for wish in image.iter().chain(&wishes.env) {
+    for wish in image.iter().chain(wishes) {
         let key = key_of(wish);
         let place = env.iter().position(|have| key_of(have) == key);
         match (wish.contains('='), place) {
@@ -181,6 +319,10 @@ fn key_of(variable: &str) -> &str {
 fn working_directory(image: Option<&str>, wishes: &Wishes) -> Result<String, Error> {
     let directory =
         wishes.working_directory.as_deref().or(image).filter(|path| !path.is_empty()).unwrap_or("/");
+    absolute(directory)
+}
+
+fn absolute(directory: &str) -> Result<String, Error> {
     if directory.starts_with('/') && !directory.contains('\0') {
         Ok(directory.to_owned())
     } else {
@@ -188,19 +330,49 @@ fn working_directory(image: Option<&str>, wishes: &Wishes) -> Result<String, Err
     }
 }
 
-/// Root gets docker's set; everybody else gets none, but may still gain them through set-id files.
-fn capabilities(uid: u32) -> Result<LinuxCapabilities, Error> {
-    let builder = LinuxCapabilitiesBuilder::default().bounding(defaults::capabilities());
+/// Root gets docker's set as the user changed it; everybody else gets none, but may still gain them through set-id files.
+fn capabilities(uid: u32, wishes: &Wishes) -> Result<LinuxCapabilities, Error> {
+    let wanted = changed(defaults::capabilities(), wishes)?;
+    let builder = LinuxCapabilitiesBuilder::default().bounding(wanted.clone());
     // The builder's defaults are not empty, so each set is named.
-    let (effective, permitted) =
-        if uid == 0 { (defaults::capabilities(), defaults::capabilities()) } else { Default::default() };
+    let (effective, permitted) = if uid == 0 { (wanted.clone(), wanted) } else { Default::default() };
     builder
         .effective(effective)
         .permitted(permitted)
-        .inheritable(oci_spec::runtime::Capabilities::new())
-        .ambient(oci_spec::runtime::Capabilities::new())
+        .inheritable(Capabilities::new())
+        .ambient(Capabilities::new())
         .build()
         .map_err(|_| Error::Incomplete("process.capabilities"))
+}
+
+/// Adds and drops, by docker's rules: with `ALL` added the others are dropped from all, with `ALL` dropped only what is added is left;
+/// otherwise first the drops, then the additions.
+fn changed(default: Capabilities, wishes: &Wishes) -> Result<Capabilities, Error> {
+    let parse = |what: &'static str, names: &[String]| -> Result<(bool, Capabilities), Error> {
+        let mut capabilities = Capabilities::new();
+        let mut all = false;
+        for name in names {
+            let upper = name.to_ascii_uppercase();
+            if upper == "ALL" {
+                all = true;
+                continue;
+            }
+            let bare = upper.strip_prefix("CAP_").unwrap_or(&upper);
+            let known = bare.parse().map_err(|_| Error::Capability { what, name: name.clone() })?;
+            capabilities.insert(known);
+        }
+        Ok((all, capabilities))
+    };
+    let (add_all, add) = parse("CapAdd", &wishes.cap_add)?;
+    let (drop_all, drop) = parse("CapDrop", &wishes.cap_drop)?;
+    let base = if add_all {
+        defaults::all_capabilities()
+    } else if drop_all {
+        return Ok(add);
+    } else {
+        default
+    };
+    Ok(base.difference(&drop).chain(&add).copied().collect())
 }
 
 #[cfg(test)]

@@ -2,15 +2,14 @@
 //!
 //! <https://github.com/opencontainers/runtime-spec/blob/main/config-linux.md#default-devices>
 
-use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use oci_spec::runtime::{LinuxDeviceType, Spec};
-use rustix::fs::{CWD, FileType, Gid, Mode, Uid, makedev};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid, makedev};
 use rustix::mount::{MountFlags, mount_bind, mount_remount};
 
 use crate::Error;
-use crate::root::Root;
+use crate::root::{Root, path_of};
 
 /// Name, major and minor number.
 const DEFAULT: [(&str, u32, u32); 6] = [
@@ -54,8 +53,8 @@ pub fn create(spec: &Spec, root: &Root) -> Result<(), Error> {
     // Even /dev may be a link in the image; then it is the link's target, inside, that has the tmpfs.
     for (path, target) in LINKS {
         let what = || format!("create `{path}`");
-        let at = root.resolve(Path::new(path)).map_err(Error::io(what()))?;
-        symlink(target, at).map_err(Error::io(what()))?;
+        let (folder, name) = root.place(Path::new(path)).map_err(Error::io(what()))?;
+        rustix::fs::symlinkat(target, &folder, &name).map_err(Error::system(what()))?;
     }
     Ok(())
 }
@@ -69,18 +68,24 @@ fn node(
     owner: (u32, u32),
 ) -> Result<(), Error> {
     let what = format!("create `{}`", path.display());
-    let at = root.resolve(path).map_err(Error::io(what.clone()))?;
+    let (folder, name) = root.place(path).map_err(Error::io(what.clone()))?;
     let device = makedev(numbers.0, numbers.1);
-    rustix::fs::mknodat(CWD, &at, kind, Mode::from_raw_mode(mode & 0o777), device)
+    rustix::fs::mknodat(&folder, &name, kind, Mode::from_raw_mode(mode & 0o777), device)
         .map_err(Error::system(what.clone()))?;
-    rustix::fs::chown(&at, Some(Uid::from_raw(owner.0)), Some(Gid::from_raw(owner.1)))
+    let (uid, gid) = (Some(Uid::from_raw(owner.0)), Some(Gid::from_raw(owner.1)));
+    rustix::fs::chownat(&folder, &name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)
         .map_err(Error::system(what.clone()))?;
     if kind == FileType::Fifo {
         return Ok(());
     }
-    // A mount of its own, which alone lets the device be opened once everything around it is nodev.
-    mount_bind(&at, &at).map_err(Error::system(what.clone()))?;
-    mount_remount(&at, MountFlags::BIND | MountFlags::NOSUID | MountFlags::NOEXEC, c"")
+    // A mount of its own, which alone lets the device be opened once everything around it is nodev. Nobody else reaches the new tmpfs.
+    let open = || {
+        rustix::fs::openat(&folder, &name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+    };
+    let at = open().map_err(Error::system(what.clone()))?;
+    mount_bind(path_of(&at), path_of(&at)).map_err(Error::system(what.clone()))?;
+    let at = open().map_err(Error::system(what.clone()))?;
+    mount_remount(path_of(&at), MountFlags::BIND | MountFlags::NOSUID | MountFlags::NOEXEC, c"")
         .map_err(Error::system(what))
 }
 
@@ -88,7 +93,7 @@ fn node(
 /// what is not the container's. (The root is nodev from the start; Linux does the same by cgroups, which Coffer does not have yet.)
 fn forbid_others(root: &Root) -> Result<(), Error> {
     let what = || "make `/dev` nodev".to_owned();
-    let at = root.resolve(Path::new("/dev")).map_err(Error::io(what()))?;
+    let at = root.open(Path::new("/dev"), OFlags::PATH | OFlags::CLOEXEC).map_err(Error::io(what()))?;
     let flags = MountFlags::BIND | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::STRICTATIME;
-    mount_remount(&at, flags, c"").map_err(Error::system(what()))
+    mount_remount(path_of(&at), flags, c"").map_err(Error::system(what()))
 }

@@ -15,6 +15,10 @@ pub fn set(process: &Process) -> Result<(), Error> {
         rustix::process::setrlimit(resource(limit.typ()), wanted)
             .map_err(Error::system(format!("set {}", limit.typ())))?;
     }
+    if let Some(adjustment) = process.oom_score_adj() {
+        std::fs::write("/proc/self/oom_score_adj", adjustment.to_string())
+            .map_err(Error::io("set the priority among those that memory is taken from"))?;
+    }
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use rustix::fs::{Mode, OFlags, Uid};
 
 use crate::Error;
-use crate::lifecycle::Stdio;
+use crate::lifecycle::{ExecStdio, Stdio};
 
 /// Puts the streams at descriptors 0 to 2. `uid` will own them: a program that opens /dev/stdout again needs that.
 pub fn attach(stdio: &Stdio<'_>, uid: u32) -> Result<(), Error> {
@@ -27,6 +27,23 @@ pub fn attach(stdio: &Stdio<'_>, uid: u32) -> Result<(), Error> {
             own(&slave, uid)?;
             fs::File::create("/dev/console").map_err(Error::io("create `/dev/console`"))?;
             rustix::mount::mount_bind(name, "/dev/console").map_err(Error::system("bind `/dev/console`"))
+        }
+    }
+}
+
+/// The same for a process that joins the container.
+pub fn attach_exec(stdio: &ExecStdio, uid: u32) -> Result<(), Error> {
+    rustix::process::setsid().map_err(Error::system("start a session"))?;
+    match stdio {
+        ExecStdio::Streams { stdin, stdout, stderr } => {
+            place(stdin, stdout, stderr)?;
+            [stdin, stdout, stderr].into_iter().try_for_each(|stream| own(stream, uid))
+        }
+        ExecStdio::Terminal(slave) => {
+            rustix::process::ioctl_tiocsctty(slave)
+                .map_err(Error::system("take the controlling terminal"))?;
+            place(slave, slave, slave)?;
+            own(slave, uid)
         }
     }
 }

@@ -1,0 +1,193 @@
+//! Remove, rename, update and prune.
+
+use std::sync::Arc;
+
+use runtime_image::Snapshot;
+
+use super::entry::{Entry, MountKind, Status};
+use super::{RemoveOptions, names, validate};
+use crate::engine::blocking;
+use crate::models::{ContainerPruneResponse, ContainerUpdateBody, ContainerUpdateResponse};
+use crate::time::Time;
+use crate::{Engine, Error, Filters};
+
+impl Engine {
+    /// Removes it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RemoveRunning`], [`Error::RemovalInProgress`].
+    pub async fn container_remove(&self, reference: &str, options: RemoveOptions) -> Result<(), Error> {
+        if options.link {
+            return Err(Error::Unsupported("a link to a container".to_owned()));
+        }
+        let entry = self.find(reference)?;
+        let status = entry.status();
+        if status == Status::Removing {
+            return Err(Error::RemovalInProgress(entry.id.clone()));
+        }
+        if status.is_alive() || status == Status::Restarting {
+            if !options.force {
+                return Err(Error::RemoveRunning {
+                    name: format!("/{}", entry.name()),
+                    state: status.name(),
+                });
+            }
+            // What --rm has taken away already is gone, which is what was asked for.
+            match self.stop_entry(&entry, Some("KILL"), None, true).await {
+                Ok(_) => {}
+                Err(_) if entry.moment.borrow().is_removed => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        self.remove_entry(&entry, options.volumes).await
+    }
+
+    /// Removes a container that does not run. One that is gone already is no error.
+    pub(crate) async fn remove_entry(&self, entry: &Arc<Entry>, volumes: bool) -> Result<(), Error> {
+        let _guard = entry.lifecycle.lock().await;
+        if entry.moment.borrow().is_removed {
+            return Ok(());
+        }
+        if entry.status().is_alive() {
+            return Err(Error::RemoveRunning {
+                name: format!("/{}", entry.name()),
+                state: entry.status().name(),
+            });
+        }
+        entry.wake.notify_one();
+        entry.change(|record| record.state.status = Status::Removing)?;
+        let engine = self.clone();
+        let removed = Arc::clone(entry);
+        let result = blocking(move || {
+            Snapshot::at(&removed.snapshot_folder()).unmount()?;
+            std::fs::remove_dir_all(&removed.folder)
+                .map_err(Error::system(format!("remove container {}", removed.id)))?;
+            engine.images().release(&removed.id)
+        })
+        .await;
+        if let Err(error) = result {
+            // What is left is removed by the next try; until then it is dead.
+            let _ = entry.change(|record| record.state.status = Status::Dead);
+            return Err(error);
+        }
+        let (name, mounts) = {
+            let record = entry.record();
+            (record.name.clone(), record.mounts.clone())
+        };
+        {
+            let mut table = self.table();
+            table.containers.remove(&entry.id);
+            table.names.remove(&name);
+        }
+        self.forget_execs(&entry.id);
+        if volumes {
+            for mount in mounts {
+                if let MountKind::Volume { name, is_anonymous: true, .. } = mount.kind
+                    && let Err(error) = self.volume_remove(&name, true).await
+                {
+                    eprintln!("engine: {error}");
+                }
+            }
+        }
+        self.tell(entry, "destroy", &[]);
+        entry.moment.send_modify(|moment| moment.is_removed = true);
+        Ok(())
+    }
+
+    /// Gives it another name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NameInUse`], [`Error::Invalid`].
+    pub async fn container_rename(&self, reference: &str, name: &str) -> Result<(), Error> {
+        let entry = self.find(reference)?;
+        if name.is_empty() {
+            return Err(Error::Invalid("Neither old nor new names may be empty".to_owned()));
+        }
+        let new = names::check(name)?;
+        let old = entry.name();
+        if new == old {
+            return Err(Error::Invalid(
+                "Renaming a container with the same name as its current name".to_owned(),
+            ));
+        }
+        {
+            let mut table = self.table();
+            if let Some(holder) = table.names.get(&new) {
+                return Err(Error::NameInUse { name: new, id: holder.clone() });
+            }
+            table.names.remove(&old);
+            table.names.insert(new.clone(), entry.id.clone());
+        }
+        entry.change(|record| record.name.clone_from(&new))?;
+        self.tell(&entry, "rename", &[("oldName", format!("/{old}"))]);
+        Ok(())
+    }
+
+    /// Changes its restart policy; limits are not supported.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unsupported`].
+    pub async fn container_update(
+        &self,
+        reference: &str,
+        body: ContainerUpdateBody,
+    ) -> Result<ContainerUpdateResponse, Error> {
+        let entry = self.find(reference)?;
+        let policy = body.restart_policy.clone();
+        let limits = ContainerUpdateBody { restart_policy: None, ..body };
+        let is_set = |value: &serde_json::Value| match value {
+            serde_json::Value::Null => false,
+            serde_json::Value::Bool(value) => *value,
+            serde_json::Value::Number(value) => value.as_i64() != Some(0) && value.as_i64() != Some(-1),
+            serde_json::Value::String(value) => !value.is_empty(),
+            serde_json::Value::Array(value) => !value.is_empty(),
+            serde_json::Value::Object(value) => !value.is_empty(),
+        };
+        let limits = serde_json::to_value(limits).unwrap_or_default();
+        if let Some((key, _)) = limits.as_object().into_iter().flatten().find(|(_, value)| is_set(value)) {
+            return Err(Error::Unsupported(format!("the limit `{key}`")));
+        }
+        if let Some(policy) =
+            policy.filter(|policy| policy.name.is_some_and(|name| !name.to_string().is_empty()))
+        {
+            let is_removed_at_end = entry.record().host_config.auto_remove == Some(true);
+            validate::restart_policy(&policy, is_removed_at_end)?;
+            entry.change(|record| record.host_config.restart_policy = Some(policy))?;
+        }
+        self.tell(&entry, "update", &[]);
+        Ok(ContainerUpdateResponse { warnings: Some(Vec::new()) })
+    }
+
+    /// Removes those that do not run.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] for filters.
+    pub async fn container_prune(&self, filters: &Filters) -> Result<ContainerPruneResponse, Error> {
+        filters.allow(&["label", "label!", "until"])?;
+        let until = filters.values("until").next().map(super::list::until).transpose()?;
+        let (mut removed, mut reclaimed) = (Vec::new(), 0_i64);
+        for entry in self.all() {
+            let (is_wanted, created): (bool, Time) = {
+                let record = entry.record();
+                let label = |key: &str| {
+                    record.config.labels.as_ref().and_then(|labels| labels.get(key)).map(String::as_str)
+                };
+                let is_idle = matches!(record.state.status, Status::Created | Status::Exited | Status::Dead);
+                (is_idle && filters.match_labels(label), record.created)
+            };
+            if !is_wanted || until.is_some_and(|until| created > until) {
+                continue;
+            }
+            let size = crate::volumes::size_of(&Snapshot::at(&entry.snapshot_folder()).upper());
+            if self.remove_entry(&entry, false).await.is_ok() {
+                reclaimed = reclaimed.saturating_add(size);
+                removed.push(entry.id.clone());
+            }
+        }
+        Ok(ContainerPruneResponse { containers_deleted: Some(removed), space_reclaimed: Some(reclaimed) })
+    }
+}

@@ -1,0 +1,320 @@
+//! Start: mount, write what the shim needs, create through it, connect, run.
+
+use std::os::fd::OwnedFd;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use oci_spec::image::ImageConfiguration;
+use oci_spec::runtime::{Mount, PosixRlimit, PosixRlimitBuilder, PosixRlimitType, Spec};
+use runtime_image::Snapshot;
+use runtime_oci::root::Root;
+use runtime_oci::spec::{Place, Window, Wishes, defaults};
+
+use super::Change;
+use super::entry::{Entry, Moment, MountKind, Record, Status};
+use crate::engine::blocking;
+use crate::models::ResourcesUlimits;
+use crate::shim::protocol::{BUNDLE, Bundle, EXIT, LogFile, Reply, Request, Size};
+use crate::shim::{pts_folder, write_json};
+use crate::time::now;
+use crate::{Engine, Error, cgroup};
+
+impl Engine {
+    /// Starts it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Start`] with docker's words, [`Error::Conflict`] while it is paused or being removed.
+    pub async fn container_start(&self, reference: &str) -> Result<Change, Error> {
+        let entry = self.find(reference)?;
+        let guard = entry.lifecycle.lock().await;
+        match entry.status() {
+            Status::Running => return Ok(Change::AlreadySo),
+            Status::Paused => {
+                return Err(Error::Conflict(
+                    "cannot start a paused container, try unpause instead".to_owned(),
+                ));
+            }
+            Status::Removing | Status::Dead => {
+                return Err(Error::Conflict(
+                    "container is marked for removal and cannot be started".to_owned(),
+                ));
+            }
+            Status::Created | Status::Restarting | Status::Exited => {}
+        }
+        entry.change(|record| {
+            record.state.was_stopped = false;
+            record.state.restart_count = 0;
+        })?;
+        let result = self.start_locked(&entry).await;
+        drop(guard);
+        if result.is_err() && entry.record().host_config.auto_remove == Some(true) {
+            // docker removes what --rm could not start.
+            let _ = self.remove_entry(&entry, true).await;
+        }
+        result.map(|()| Change::Done)
+    }
+
+    /// Starts a container whose `lifecycle` is held.
+    pub(crate) async fn start_locked(&self, entry: &Arc<Entry>) -> Result<(), Error> {
+        let result = self.try_start(entry).await;
+        if let Err(error) = &result {
+            let code = i64::from(error.exit_code());
+            self.clean_up(entry).await;
+            // Clients that attached for nothing see their end.
+            entry.pending.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            entry.change(|record| {
+                record.state.exit_code = code;
+                record.state.error = error.to_string();
+                if record.state.status != Status::Created {
+                    record.state.status = Status::Exited;
+                }
+                record.state.pid = 0;
+            })?;
+            entry.moment.send_modify(|moment| {
+                moment.is_running = false;
+                moment.exits += 1;
+                moment.exit_code = code;
+                moment.error = Some(error.to_string());
+            });
+        }
+        result
+    }
+
+    async fn try_start(&self, entry: &Arc<Entry>) -> Result<(), Error> {
+        let engine = self.clone();
+        let prepared = Arc::clone(entry);
+        let pid = blocking(move || engine.prepare(&prepared)).await?;
+        self.connect_networks(entry, pid).await?;
+
+        let shim = entry.shim();
+        let waiting = std::mem::take(&mut *entry.pending.lock().unwrap_or_else(PoisonError::into_inner));
+        for (socket, wants) in waiting {
+            shim.ask(&Request::Attach(wants), Some(OwnedFd::from(socket))).await?;
+        }
+        shim.ask(&Request::Start {}, None).await?;
+        entry.change(|record| {
+            let state = &mut record.state;
+            state.status = Status::Running;
+            state.pid = pid;
+            state.exit_code = 0;
+            state.error.clear();
+            state.started = Some(now());
+        })?;
+        entry.moment.send_modify(|moment| {
+            *moment = Moment { is_running: true, exits: moment.exits, ..Moment::default() };
+        });
+        self.tell(entry, "start", &[]);
+        self.watch(entry);
+        Ok(())
+    }
+
+    /// Everything up to the waiting first process; gives its pid.
+    fn prepare(&self, entry: &Entry) -> Result<i32, Error> {
+        let record = entry.record().clone();
+        let layers = match self.images().held(&entry.id) {
+            Some(layers) => layers,
+            None => return Err(Error::NoSuchImage(record.image)),
+        };
+        // Left by an engine that was killed while it started or cleaned up.
+        Snapshot::at(&entry.snapshot_folder()).unmount()?;
+        remove_leftovers(entry)?;
+        let snapshot = Snapshot::mount(&entry.snapshot_folder(), &layers)?;
+        let root = Root::new(snapshot.root());
+        if !record.has_copied {
+            for mount in &record.mounts {
+                if let MountKind::Volume { name, copies: true, .. } = &mount.kind {
+                    super::copy::copy_up(&root, &mount.destination, &self.inner.volumes.data(name))?;
+                }
+            }
+            entry.change(|record| record.has_copied = true)?;
+        }
+        let has_terminal = record.config.tty.unwrap_or_default();
+        let window = has_terminal.then(|| window_of(entry, &record));
+        let spec = self.spec(entry, &record, &root, window)?;
+        let log = super::create::log_options(&record.host_config.log_config.clone().unwrap_or_default())?;
+        let bundle = Bundle {
+            spec,
+            terminal: window,
+            open_stdin: record.config.open_stdin.unwrap_or_default(),
+            stdin_once: record.config.stdin_once.unwrap_or_default(),
+            log: log.map(|(max_size, max_files)| LogFile { path: entry.log_path(), max_size, max_files }),
+            cgroup: cgroup::of(&entry.id),
+        };
+        write_json(&entry.folder.join(BUNDLE), &bundle)?;
+        self.launch(entry)
+    }
+
+    /// Runs the shim up to the created container.
+    fn launch(&self, entry: &Entry) -> Result<i32, Error> {
+        let (program, args) = self
+            .inner
+            .settings
+            .helper
+            .split_first()
+            .ok_or_else(|| Error::Invalid("no helper is set".to_owned()))?;
+        let output = Command::new(program)
+            .args(args)
+            .arg("shim")
+            .arg(&entry.folder)
+            .stdin(Stdio::null())
+            .stderr(Stdio::inherit())
+            .output()
+            .map_err(Error::system("run the shim"))?;
+        match serde_json::from_slice(&output.stdout) {
+            Ok(Reply::Started { pid }) => Ok(pid),
+            Ok(Reply::Error { message, code }) => Err(Error::Start { message, code }),
+            _ => Err(Error::Start { message: format!("the shim failed ({})", output.status), code: 125 }),
+        }
+    }
+
+    fn spec(&self, entry: &Entry, record: &Record, root: &Root, window: Option<Size>) -> Result<Spec, Error> {
+        let (config, host) = (&record.config, &record.host_config);
+        let text = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        let unconfined = host.security_opt.iter().flatten().any(|option| option.starts_with("systempaths"));
+        let paths = |wished: &Option<Vec<String>>| if unconfined { Some(Vec::new()) } else { wished.clone() };
+        let init = (host.init == Some(true)).then(|| self.inner.settings.helper.first().cloned()).flatten();
+        let wishes = Wishes {
+            args: Some([vec![record.path.clone()], record.args.clone()].concat()),
+            entrypoint: Some(Vec::new()),
+            env: config.env.clone().unwrap_or_default(),
+            user: text(&config.user),
+            working_directory: text(&config.working_dir),
+            hostname: Some(host_name(record)),
+            terminal: window.map(|size| Window { rows: size.rows, columns: size.columns }),
+            is_read_only: host.readonly_rootfs == Some(true),
+            no_new_privileges: host
+                .security_opt
+                .iter()
+                .flatten()
+                .any(|option| option.starts_with("no-new-privileges") && !option.ends_with("false")),
+            domainname: text(&config.domainname),
+            cap_add: host.cap_add.clone().unwrap_or_default(),
+            cap_drop: host.cap_drop.clone().unwrap_or_default(),
+            group_add: host.group_add.clone().unwrap_or_default(),
+            mounts: self.mounts(entry, record)?,
+            limits: host.ulimits.iter().flatten().map(limit).collect::<Result<_, _>>()?,
+            network: self.network_of(record)?,
+            shm_size: host.shm_size.and_then(|size| u64::try_from(size).ok()).filter(|size| *size > 0),
+            masked_paths: paths(&host.masked_paths),
+            readonly_paths: paths(&host.readonly_paths),
+            oom_score_adj: host.oom_score_adj.and_then(|it| i32::try_from(it).ok()).filter(|it| *it != 0),
+            init: init.map(Into::into),
+        };
+        let pty = pts_folder(&entry.folder);
+        let place = Place { id: &entry.id, root, pty_folder: window.is_some().then_some(pty.as_path()) };
+        Ok(runtime_oci::spec::build(&ImageConfiguration::default(), &wishes, place)?)
+    }
+
+    /// The container's mounts: what its user asked for, and docker's three files.
+    fn mounts(&self, entry: &Entry, record: &Record) -> Result<Vec<Mount>, Error> {
+        let mut mounts = Vec::new();
+        for name in ["hostname", "hosts", "resolv.conf"] {
+            let destination = format!("/etc/{name}");
+            if record.mounts.iter().all(|mount| mount.destination != destination) {
+                let source = entry.folder.join(name);
+                mounts.push(defaults::mount(&destination, "bind", &source, &["bind"])?);
+            }
+        }
+        self.write_network_files(entry, record)?;
+        for mount in &record.mounts {
+            let bind: &[&str] =
+                if mount.is_writable { &["rbind", "nodev"] } else { &["rbind", "nodev", "ro"] };
+            mounts.push(match &mount.kind {
+                MountKind::Bind { source } => {
+                    // docker makes what -v names and is not there.
+                    std::fs::create_dir_all(source)
+                        .or_else(|error| if source.exists() { Ok(()) } else { Err(error) })
+                        .map_err(Error::system(format!("create `{}`", source.display())))?;
+                    defaults::mount(&mount.destination, "bind", source, bind)?
+                }
+                MountKind::Volume { name, .. } => {
+                    let source = self.inner.volumes.data(name);
+                    defaults::mount(&mount.destination, "bind", &source, bind)?
+                }
+                MountKind::Tmpfs { options } => {
+                    let mut options: Vec<&str> = options.iter().map(String::as_str).collect();
+                    if !mount.is_writable {
+                        options.push("ro");
+                    }
+                    defaults::mount(&mount.destination, "tmpfs", "tmpfs".as_ref(), &options)?
+                }
+            });
+        }
+        Ok(mounts)
+    }
+
+    /// Takes away what a container that does not run needs no more.
+    pub(crate) async fn clean_up(&self, entry: &Arc<Entry>) {
+        self.disconnect_networks(entry).await;
+        let entry = Arc::clone(entry);
+        let cleaned = blocking(move || {
+            cgroup::remove(&entry.id);
+            Snapshot::at(&entry.snapshot_folder()).unmount()?;
+            remove_leftovers(&entry)
+        });
+        if let Err(error) = cleaned.await {
+            eprintln!("engine: {error}");
+        }
+    }
+}
+
+/// The host name that a container has.
+pub(crate) fn host_name(record: &Record) -> String {
+    let name = record.config.hostname.clone().filter(|name| !name.is_empty());
+    name.unwrap_or_else(|| record.id.chars().take(12).collect())
+}
+
+fn window_of(entry: &Entry, record: &Record) -> Size {
+    let asked = *entry.window.lock().unwrap_or_else(PoisonError::into_inner);
+    let number = |at: usize| {
+        let size = record.host_config.console_size.as_ref().and_then(|size| size.get(at).copied());
+        size.and_then(|size| u16::try_from(size).ok()).unwrap_or_default()
+    };
+    asked.unwrap_or_else(|| Size { rows: number(0), columns: number(1) })
+}
+
+/// What an earlier run left in the folder.
+fn remove_leftovers(entry: &Entry) -> Result<(), Error> {
+    let pts = pts_folder(&entry.folder);
+    let _ = rustix::mount::unmount(&pts, rustix::mount::UnmountFlags::DETACH);
+    let fine = |result: std::io::Result<()>| match result {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    };
+    fine(std::fs::remove_dir(&pts))
+        .and_then(|()| fine(std::fs::remove_file(entry.folder.join(EXIT))))
+        .and_then(|()| fine(std::fs::remove_file(entry.folder.join(BUNDLE))))
+        .map_err(Error::system(format!("clean `{}`", entry.folder.display())))
+}
+
+fn limit(wished: &ResourcesUlimits) -> Result<PosixRlimit, Error> {
+    let name = wished.name.as_deref().unwrap_or_default();
+    let kind = match name {
+        "core" => PosixRlimitType::RlimitCore,
+        "cpu" => PosixRlimitType::RlimitCpu,
+        "data" => PosixRlimitType::RlimitData,
+        "fsize" => PosixRlimitType::RlimitFsize,
+        "locks" => PosixRlimitType::RlimitLocks,
+        "memlock" => PosixRlimitType::RlimitMemlock,
+        "msgqueue" => PosixRlimitType::RlimitMsgqueue,
+        "nice" => PosixRlimitType::RlimitNice,
+        "nofile" => PosixRlimitType::RlimitNofile,
+        "nproc" => PosixRlimitType::RlimitNproc,
+        "rss" => PosixRlimitType::RlimitRss,
+        "rtprio" => PosixRlimitType::RlimitRtprio,
+        "rttime" => PosixRlimitType::RlimitRttime,
+        "sigpending" => PosixRlimitType::RlimitSigpending,
+        "stack" => PosixRlimitType::RlimitStack,
+        _ => return Err(Error::Invalid(format!("invalid ulimit type: {name}"))),
+    };
+    // -1 is no limit.
+    let value = |value: Option<i64>| u64::try_from(value.unwrap_or(-1)).unwrap_or(u64::MAX);
+    let limit =
+        PosixRlimitBuilder::default().typ(kind).soft(value(wished.soft)).hard(value(wished.hard)).build();
+    limit.map_err(|_| Error::Invalid(format!("invalid ulimit {name}")))
+}
+
+/// How long a container that has just been killed may take to end.
+pub(crate) const KILL_PATIENCE: Duration = Duration::from_secs(10);

@@ -1,0 +1,204 @@
+//! What a request for a container may ask for. Everything that docker has and Coffer has not is named here, with one clear sentence; the
+//! values that mean "as usual" (null, zero, empty, what clients send unasked) are not objected to.
+
+use crate::Error;
+use crate::models::{
+    ContainerCreateBody, HostConfig, HostConfigCgroupnsModeEnum, HostConfigIsolationEnum, RestartPolicy,
+    RestartPolicyNameEnum,
+};
+
+/// Fails with the first thing that is not there.
+pub fn check(body: &ContainerCreateBody) -> Result<(), Error> {
+    let health = body.healthcheck.as_ref().and_then(|health| health.test.as_ref());
+    let has_health =
+        health.is_some_and(|test| !matches!(test.first().map(String::as_str), None | Some("NONE")));
+    refuse(has_health, "a health check (--health-cmd)")?;
+    if let Some(timeout) = body.stop_timeout.filter(|timeout| *timeout < -1) {
+        return Err(Error::Invalid(format!("invalid stop timeout {timeout}")));
+    }
+    if let Some(signal) = body.stop_signal.as_deref().filter(|signal| !signal.is_empty()) {
+        super::signals::parse(signal)?;
+    }
+    for variable in body.env.iter().flatten() {
+        if variable.is_empty() || variable.starts_with('=') {
+            return Err(Error::Invalid(format!("invalid environment variable: {variable}")));
+        }
+    }
+    if let Some(directory) =
+        body.working_dir.as_deref().filter(|directory| !directory.is_empty() && !directory.starts_with('/'))
+    {
+        return Err(Error::Invalid(format!(
+            "the working directory '{directory}' is invalid, it needs to be an absolute path"
+        )));
+    }
+    body.host_config.as_ref().map_or(Ok(()), check_host)
+}
+
+fn check_host(host: &HostConfig) -> Result<(), Error> {
+    check_limits(host)?;
+    check_modes(host)?;
+    refuse(host.privileged == Some(true), "a privileged container (--privileged)")?;
+    refuse(some(&host.devices), "access to devices (--device)")?;
+    refuse(some(&host.device_cgroup_rules), "a device rule (--device-cgroup-rule)")?;
+    refuse(some(&host.device_requests), "a device request (--gpus)")?;
+    refuse(some(&host.links), "a link to a container (--link)")?;
+    refuse(
+        host.storage_opt.as_ref().is_some_and(|options| !options.is_empty()),
+        "a storage option (--storage-opt)",
+    )?;
+    refuse(
+        host.sysctls.as_ref().is_some_and(|sysctls| !sysctls.is_empty()),
+        "a kernel parameter (--sysctl)",
+    )?;
+    refuse(
+        host.volume_driver.as_deref().is_some_and(|driver| !matches!(driver, "" | "local")),
+        "a volume driver",
+    )?;
+    for option in host.security_opt.iter().flatten() {
+        security_option(option)?;
+    }
+    if let Some(policy) = &host.restart_policy {
+        restart_policy(policy, host.auto_remove == Some(true))?;
+    }
+    if host.shm_size.is_some_and(|size| size < 0) {
+        return Err(Error::Invalid("SHM size can not be less than 0".to_owned()));
+    }
+    if let Some(adjustment) = host.oom_score_adj.filter(|it| !(-1000..=1000).contains(it)) {
+        return Err(Error::Invalid(format!(
+            "invalid value {adjustment}, range for oom score adj is [-1000, 1000]"
+        )));
+    }
+    Ok(())
+}
+
+fn check_limits(host: &HostConfig) -> Result<(), Error> {
+    let is_set = |value: Option<i64>| value.is_some_and(|value| value != 0);
+    let is_positive = |value: Option<i64>| value.is_some_and(|value| value > 0);
+    refuse(is_set(host.memory), "a memory limit (--memory)")?;
+    refuse(is_set(host.memory_reservation), "a memory reservation (--memory-reservation)")?;
+    refuse(is_positive(host.memory_swap), "a swap limit (--memory-swap)")?;
+    refuse(host.memory_swappiness.is_some_and(|value| value >= 0), "swappiness (--memory-swappiness)")?;
+    refuse(host.oom_kill_disable == Some(true), "disabling the OOM killer (--oom-kill-disable)")?;
+    let cpu = is_set(host.nano_cpus)
+        || is_set(host.cpu_shares)
+        || is_set(host.cpu_period)
+        || is_set(host.cpu_quota)
+        || is_set(host.cpu_realtime_period)
+        || is_set(host.cpu_realtime_runtime)
+        || is_set(host.cpu_count)
+        || is_set(host.cpu_percent);
+    refuse(cpu, "a CPU limit (--cpus)")?;
+    let has_text = |text: &Option<String>| text.as_deref().is_some_and(|text| !text.is_empty());
+    refuse(has_text(&host.cpuset_cpus) || has_text(&host.cpuset_mems), "a CPU set (--cpuset-cpus)")?;
+    refuse(is_positive(host.pids_limit), "a limit of processes (--pids-limit)")?;
+    let block = host.blkio_weight.is_some_and(|weight| weight != 0)
+        || some(&host.blkio_weight_device)
+        || some(&host.blkio_device_read_bps)
+        || some(&host.blkio_device_write_bps)
+        || some(&host.blkio_device_read_iops)
+        || some(&host.blkio_device_write_iops)
+        || is_set(host.io_maximum_iops)
+        || is_set(host.io_maximum_bandwidth);
+    refuse(block, "a limit of block I/O (--blkio-weight)")?;
+    refuse(has_text(&host.cgroup_parent), "a parent control group (--cgroup-parent)")?;
+    refuse(has_text(&host.cgroup), "joining a control group")
+}
+
+fn check_modes(host: &HostConfig) -> Result<(), Error> {
+    let mode = |value: &Option<String>, allowed: &[&str], what: &str| {
+        let value = value.as_deref().unwrap_or_default();
+        refuse(!value.is_empty() && !allowed.contains(&value), &format!("{what} `{value}`"))
+    };
+    mode(&host.ipc_mode, &["private", "shareable"], "the IPC mode")?;
+    mode(&host.pid_mode, &["private"], "the PID mode")?;
+    mode(&host.uts_mode, &[], "the UTS mode")?;
+    mode(&host.userns_mode, &["host"], "the user namespace mode")?;
+    mode(&host.runtime, &["runc", "io.containerd.runc.v2"], "the runtime")?;
+    let isolation = host.isolation.unwrap_or(HostConfigIsolationEnum::EMPTY);
+    let is_usual = matches!(isolation, HostConfigIsolationEnum::EMPTY | HostConfigIsolationEnum::DEFAULT);
+    refuse(!is_usual, "this isolation")?;
+    let is_private = host.cgroupns_mode == Some(HostConfigCgroupnsModeEnum::PRIVATE);
+    refuse(is_private, "a private cgroup namespace (--cgroupns)")
+}
+
+fn security_option(option: &str) -> Result<(), Error> {
+    let normal = option.replacen(':', "=", 1);
+    match normal.split_once('=').unwrap_or((&normal, "")) {
+        ("no-new-privileges", "" | "true" | "false")
+        | ("seccomp", "unconfined")
+        | ("apparmor", "unconfined")
+        | ("label", "disable")
+        | ("systempaths", "unconfined") => Ok(()),
+        _ => Err(Error::Unsupported(format!("the security option `{option}`"))),
+    }
+}
+
+/// Checks a restart policy.
+pub fn restart_policy(policy: &RestartPolicy, is_removed_at_end: bool) -> Result<(), Error> {
+    let name = policy.name.unwrap_or(RestartPolicyNameEnum::EMPTY);
+    let count = policy.maximum_retry_count.unwrap_or_default();
+    let restarts = !matches!(name, RestartPolicyNameEnum::EMPTY | RestartPolicyNameEnum::NO);
+    if restarts && is_removed_at_end {
+        return Err(Error::Invalid("can't create 'AutoRemove' container with restart policy".to_owned()));
+    }
+    if count < 0 {
+        return Err(Error::Invalid(
+            "invalid restart policy: maximum retry count cannot be negative".to_owned(),
+        ));
+    }
+    if count > 0 && name != RestartPolicyNameEnum::ON_FAILURE {
+        return Err(Error::Invalid(
+            "invalid restart policy: maximum retry count can only be used with 'on-failure'".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+fn some<T>(list: &Option<Vec<T>>) -> bool {
+    list.as_ref().is_some_and(|list| !list.is_empty())
+}
+
+fn refuse(is_asked: bool, what: &str) -> Result<(), Error> {
+    if is_asked { Err(Error::Unsupported(what.to_owned())) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(host: &str) -> ContainerCreateBody {
+        serde_json::from_str(&format!(r#"{{"Image":"x","HostConfig":{host}}}"#)).unwrap()
+    }
+
+    #[test]
+    fn what_the_client_sends_unasked_is_fine() {
+        let usual = r#"{"MemorySwappiness":-1,"LogConfig":{"Type":"","Config":{}},"MaskedPaths":null,"ReadonlyPaths":null,
+            "CgroupnsMode":"","IpcMode":"","PidMode":"","Memory":0,"NanoCpus":0,"PidsLimit":0,"Devices":[],"Privileged":false,
+            "RestartPolicy":{"Name":"no","MaximumRetryCount":0},"Isolation":"","Binds":null,"OomKillDisable":false,
+            "BlkioWeight":0,"ShmSize":0,"ConsoleSize":[40,100],"NetworkMode":"default","SecurityOpt":null}"#;
+        check(&body(usual)).unwrap();
+    }
+
+    #[test]
+    fn what_is_not_there_is_refused_by_name() {
+        for (host, text) in [
+            (r#"{"Memory":1000000}"#, "a memory limit (--memory) is not supported by Coffer yet"),
+            (r#"{"NanoCpus":500000000}"#, "a CPU limit (--cpus) is not supported by Coffer yet"),
+            (
+                r#"{"Privileged":true}"#,
+                "a privileged container (--privileged) is not supported by Coffer yet",
+            ),
+            (r#"{"PidMode":"host"}"#, "the PID mode `host` is not supported by Coffer yet"),
+            (
+                r#"{"SecurityOpt":["seccomp=x.json"]}"#,
+                "the security option `seccomp=x.json` is not supported by Coffer yet",
+            ),
+            (
+                r#"{"AutoRemove":true,"RestartPolicy":{"Name":"always"}}"#,
+                "can't create 'AutoRemove' container with restart policy",
+            ),
+        ] {
+            assert_eq!(check(&body(host)).unwrap_err().to_string(), text);
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! The engine's own program in its other roles: shim, helper for archives, and pid 1 of containers that ask for one (`--init`).
+//!
+//! To be called before any thread is started: these roles fork.
+
+mod init;
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// The name under which a container's own init is started.
+const INIT: &str = "docker-init";
+
+/// Plays the role that the arguments name. `args` are the program's, its own name first. None when they name none: then this is the engine.
+#[must_use]
+pub fn main(args: &[OsString]) -> Option<ExitCode> {
+    let name = args.first().map(Path::new).and_then(Path::file_name);
+    if name.is_some_and(|name| name == INIT) {
+        return Some(init::main(args.get(1..).unwrap_or_default()));
+    }
+    match (args.get(1)?.to_str()?, args.get(2..)?) {
+        ("shim", [folder]) => Some(crate::shim::main(Path::new(folder))),
+        _ => None,
+    }
+}
