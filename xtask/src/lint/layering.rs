@@ -29,7 +29,12 @@ const LAYERS: &[Layer] = &[
         2,
         &["runtime/sys", "runtime/config", "runtime/image", "runtime/network", "runtime/oci"],
     ),
-    layer("runtime/api", 3, &["runtime/sys", "runtime/config", "runtime/engine"]),
+    layer("runtime/registry", 2, &["runtime/image"]),
+    layer(
+        "runtime/api",
+        3,
+        &["runtime/sys", "runtime/config", "runtime/engine", "runtime/image", "runtime/registry"],
+    ),
     layer("runtime/init", 4, &["runtime"]),
     layer("image-builder", 0, &[]),
     layer("deploy/qemu", 1, &["runtime/control"]),

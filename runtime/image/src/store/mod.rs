@@ -39,7 +39,7 @@ use oci_spec::image::Digest;
 pub use error::StoreError;
 pub use find::{StoredImage, StoredLayer};
 pub use hold::Held;
-pub use lease::{Lease, chain_id};
+pub use lease::{Ingest, Lease, chain_id};
 pub use load::{LoadEvent, Loaded};
 pub use remove::{Pruned, Remove, Removed};
 pub use save::Export;

@@ -1,0 +1,43 @@
+//! `/containers/…`
+
+mod archive;
+mod attach;
+mod changes;
+mod create;
+mod export;
+mod inspect;
+mod kill;
+mod list;
+mod logs;
+mod pause;
+mod prune;
+mod remove;
+mod rename;
+mod resize;
+mod restart;
+mod start;
+mod stop;
+mod top;
+mod update;
+mod wait;
+
+pub use archive::{archive_get, archive_put, archive_stat};
+pub use attach::attach;
+pub use changes::changes;
+pub use create::create;
+pub use export::export;
+pub use inspect::inspect;
+pub use kill::kill;
+pub use list::list;
+pub use logs::{TYPED, logs};
+pub use pause::{pause, unpause};
+pub use prune::prune;
+pub use remove::remove;
+pub use rename::rename;
+pub use resize::{resize, size};
+pub use restart::restart;
+pub use start::start;
+pub use stop::stop;
+pub use top::top;
+pub use update::update;
+pub use wait::wait;

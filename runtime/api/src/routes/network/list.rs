@@ -1,0 +1,7 @@
+//! `docker network ls`
+
+use crate::call::{Answer, Call, json};
+
+pub async fn list(call: Call) -> Answer {
+    json(&call.api.engine.network_list(&call.query.filters()?).await?)
+}

@@ -1,0 +1,7 @@
+//! `docker volume inspect`
+
+use crate::call::{Answer, Call, json};
+
+pub async fn inspect(call: Call, name: &str) -> Answer {
+    json(&call.api.engine.volume_inspect(name).await?)
+}

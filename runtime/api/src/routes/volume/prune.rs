@@ -1,0 +1,7 @@
+//! `docker volume prune`
+
+use crate::call::{Answer, Call, json};
+
+pub async fn prune(call: Call) -> Answer {
+    json(&call.api.engine.volume_prune(&call.query.filters()?).await?)
+}

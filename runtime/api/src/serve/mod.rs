@@ -1,0 +1,130 @@
+//! Accepting connections, and what a client can cost.
+//!
+//! Nobody is known before TLS is done, so a handshake has little time, and only so many go on at once: when one more comes, the
+//! oldest goes, so that a flood of half-open connections cannot keep an honest client out, whose handshake is short. Behind it,
+//! clients hold a certificate; their connections, the heads of their requests and the time these may take are limited all the same.
+
+mod certificate;
+mod tls;
+
+use std::collections::VecDeque;
+use std::fmt::Display;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::AbortHandle;
+use tokio_rustls::TlsAcceptor;
+
+pub use certificate::{Identity, subject_names};
+pub use tls::{Error as TlsError, config};
+
+use crate::{Api, router};
+
+/// The most handshakes at a time.
+const MAX_HANDSHAKES: usize = 256;
+
+/// How long a handshake may take.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The most connections of clients that are known.
+const MAX_CONNECTIONS: usize = 1024;
+
+/// How long the head of a request may take, and a connection may be without any.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// The longest head of a request, in bytes.
+const HEAD_LIMIT: usize = 64 << 10;
+
+/// The most headers of a request.
+const MAX_HEADERS: usize = 128;
+
+/// The pause when the machine has no descriptor left for one more connection.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves the API to clients that prove who they are, until the task is dropped.
+pub async fn tcp(listener: TcpListener, acceptor: TlsAcceptor, api: Api) {
+    let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let mut handshakes = VecDeque::<AbortHandle>::new();
+    loop {
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                pause(&error).await;
+                continue;
+            }
+        };
+        handshakes.retain(|handshake| !handshake.is_finished());
+        if handshakes.len() >= MAX_HANDSHAKES
+            && let Some(oldest) = handshakes.pop_front()
+        {
+            oldest.abort();
+        }
+        let (acceptor, api, connections) = (acceptor.clone(), api.clone(), Arc::clone(&connections));
+        let handshake = tokio::spawn(async move {
+            // Who is refused here learns so by TLS's own alert; there is nothing to log that a stranger could not fill the log with.
+            let shaken = tokio::time::timeout(HANDSHAKE_TIMEOUT, shake_hands(stream, acceptor)).await;
+            if let (Ok(Ok(stream)), Ok(permit)) = (shaken, connections.try_acquire_owned()) {
+                tokio::spawn(connection(stream, api, permit));
+            }
+        });
+        handshakes.push_back(handshake.abort_handle());
+    }
+}
+
+/// Serves the API to whoever may open the socket.
+pub async fn unix(listener: UnixListener, api: Api) {
+    let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                if let Ok(permit) = Arc::clone(&connections).try_acquire_owned() {
+                    tokio::spawn(connection(stream, api.clone(), permit));
+                }
+            }
+            Err(error) => pause(&error).await,
+        }
+    }
+}
+
+async fn pause(error: &impl Display) {
+    eprintln!("coffer: cannot accept a connection: {error}");
+    tokio::time::sleep(PAUSE).await;
+}
+
+async fn shake_hands(
+    stream: TcpStream,
+    acceptor: TlsAcceptor,
+) -> io::Result<tokio_rustls::server::TlsStream<TcpStream>> {
+    stream.set_nodelay(true)?;
+    acceptor.accept(stream).await
+}
+
+/// Serves one connection. Those that become streams live on after it.
+async fn connection(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    api: Api,
+    _permit: OwnedSemaphorePermit,
+) {
+    let service = service_fn(move |request| {
+        let api = api.clone();
+        async move { Ok::<_, std::convert::Infallible>(router::answer(api, request).await) }
+    });
+    // What goes wrong with a connection is its client's to see.
+    let _ = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(HEAD_LIMIT)
+        .max_headers(MAX_HEADERS)
+        // A client may say that it sends no more and still want its answer.
+        .half_close(true)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades()
+        .await;
+}

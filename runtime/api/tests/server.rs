@@ -1,0 +1,229 @@
+//! The server against clients that are up to no good, over real sockets.
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use coffer_engine::{Engine, Settings};
+use runtime_api::serve::{self, Identity};
+use runtime_api::{Api, images::StoredImages};
+use runtime_image::Store;
+use runtime_registry::Registries;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tempfile::TempDir;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::time::timeout;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Machine {
+    folder: TempDir,
+    api: Api,
+}
+
+impl Machine {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let images = Store::open(&folder.path().join("images")).unwrap();
+        let settings = Settings {
+            folder: folder.path().join("engine"),
+            helper: vec!["/bin/false".to_owned()],
+            images: Arc::new(StoredImages(images.clone())),
+        };
+        let engine = Engine::open(settings).await.unwrap();
+        let registries = Arc::new(Registries::new(Vec::new()).unwrap());
+        Self { folder, api: Api { engine, images, registries } }
+    }
+
+    /// Serves on a unix socket; gives its path.
+    fn unix(&self) -> std::path::PathBuf {
+        let path = self.folder.path().join("api.sock");
+        tokio::spawn(serve::unix(UnixListener::bind(&path).unwrap(), self.api.clone()));
+        path
+    }
+
+    /// Serves TLS for clients that `authority` vouches for.
+    async fn tls(&self, authority: &Identity) -> (std::net::SocketAddr, Identity) {
+        let identity = Identity::generate(&["127.0.0.1".to_owned()]).unwrap();
+        let config = serve::config(&identity, std::iter::once(authority.certificate.clone())).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(serve::tcp(listener, TlsAcceptor::from(config), self.api.clone()));
+        (address, identity)
+    }
+}
+
+/// Sends bytes and reads until the other side closes.
+async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &[u8]) -> String {
+    // A server may refuse before it has read all.
+    let _ = stream.write_all(request).await;
+    let mut answer = Vec::new();
+    let _ = timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("the server closes");
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+async fn request(path: &std::path::Path, head: &str, body: &[u8]) -> String {
+    let stream = UnixStream::connect(path).await.unwrap();
+    let head =
+        format!("{head}\r\nHost: docker\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
+    exchange(stream, &[head.as_bytes(), body].concat()).await
+}
+
+async fn connect(
+    address: std::net::SocketAddr,
+    server: &CertificateDer<'static>,
+    client: Option<(CertificateDer<'static>, PrivateKeyDer<'static>)>,
+) -> std::io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
+    let mut roots = RootCertStore::empty();
+    roots.add(server.clone()).unwrap();
+    let builder = ClientConfig::builder_with_provider(Arc::new(rustls_graviola::default_provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .with_root_certificates(roots);
+    let config = match client {
+        Some((certificate, key)) => builder.with_client_auth_cert(vec![certificate], key).unwrap(),
+        None => builder.with_no_client_auth(),
+    };
+    let stream = TcpStream::connect(address).await?;
+    TlsConnector::from(Arc::new(config)).connect(ServerName::try_from("127.0.0.1").unwrap(), stream).await
+}
+
+const PING: &[u8] = b"GET /_ping HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n";
+
+#[tokio::test]
+async fn the_ping_tells_what_clients_negotiate_with() {
+    let machine = Machine::new().await;
+    let path = machine.unix();
+    let answer = request(&path, "GET /_ping HTTP/1.1", b"").await.to_ascii_lowercase();
+    for header in
+        ["200 ok", "api-version: 1.51", "ostype: linux", "builder-version: 1", "cache-control: no-cache"]
+    {
+        assert!(answer.contains(header), "{header}: {answer}");
+    }
+    let head = request(&path, "HEAD /_ping HTTP/1.1", b"").await.to_ascii_lowercase();
+    assert!(head.contains("content-length: 0") && head.ends_with("\r\n\r\n"), "{head}");
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_told_in_one_sentence() {
+    let machine = Machine::new().await;
+    let path = machine.unix();
+    for (head, status, words) in [
+        ("POST /v1.47/build HTTP/1.1", "501", "docker build is not supported by Coffer yet"),
+        ("POST /session HTTP/1.1", "501", "BuildKit is not supported"),
+        ("GET /v1.47/swarm HTTP/1.1", "503", "not a swarm manager"),
+        ("GET /nothing HTTP/1.1", "404", "page not found"),
+        ("GET /v1.99/info HTTP/1.1", "400", "is too new"),
+        ("GET /images/nope/json HTTP/1.1", "404", "No such image: nope:latest"),
+        ("GET /containers/nope/json HTTP/1.1", "404", "No such container: nope"),
+        ("DELETE /images/Nope HTTP/1.1", "400", "must be lowercase"),
+        (
+            "POST /images/create?fromImage=x&platform=linux/arm64 HTTP/1.1",
+            "400",
+            "this machine runs linux/amd64",
+        ),
+    ] {
+        let answer = request(&path, head, b"").await;
+        assert!(answer.contains(status) && answer.contains(words), "{head}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn malformed_and_oversized_requests_are_refused() {
+    let machine = Machine::new().await;
+    let path = machine.unix();
+    let deep = [b"{\"HostConfig\":".repeat(5000), b"1".to_vec()].concat();
+    for body in [b"{".as_slice(), b"[1,2]", b"\xff\xfe", &deep] {
+        let answer = request(&path, "POST /containers/create HTTP/1.1", body).await;
+        assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("invalid JSON"), "{answer}");
+    }
+    let large = vec![b' '; runtime_api::body::JSON_LIMIT + 1];
+    assert!(request(&path, "POST /containers/create HTTP/1.1", &large).await.starts_with("HTTP/1.1 413"));
+    let long = "x".repeat(40_000);
+    let answer = request(&path, &format!("GET /containers/{long}/json HTTP/1.1"), b"").await;
+    assert!(answer.starts_with("HTTP/1.1 414"), "{answer}");
+    let header = format!("GET /_ping HTTP/1.1\r\nX-Long: {}", "x".repeat(100_000));
+    assert!(request(&path, &header, b"").await.starts_with("HTTP/1.1 431"));
+    let many = (0..500).fold("GET /_ping HTTP/1.1".to_owned(), |head, n| format!("{head}\r\nX-{n}: 1"));
+    assert!(request(&path, &many, b"").await.starts_with("HTTP/1.1 431"));
+    let garbage = exchange(UnixStream::connect(&path).await.unwrap(), b"\x16\x03\x01garbage\r\n\r\n").await;
+    assert!(garbage.starts_with("HTTP/1.1 400"), "{garbage}");
+    // And goes on.
+    assert!(request(&path, "GET /_ping HTTP/1.1", b"").await.ends_with("OK"));
+}
+
+#[tokio::test]
+async fn a_broken_archive_is_told_in_band() {
+    let machine = Machine::new().await;
+    let path = machine.unix();
+    let answer = request(&path, "POST /images/load HTTP/1.1", &[b'x'; 2048]).await;
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("\"errorDetail\""), "{answer}");
+    assert_eq!(std::fs::read_dir(machine.folder.path().join("images/ingest")).unwrap().count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_clients_of_the_authority_come_in() {
+    let machine = Machine::new().await;
+    let authority = Identity::generate(&["client".to_owned()]).unwrap();
+    let (address, server) = machine.tls(&authority).await;
+
+    // In TLS 1.3 a client learns that it is refused when it reads.
+    let nobody = connect(address, &server.certificate, None).await.unwrap();
+    assert_eq!(exchange(nobody, PING).await, "");
+    let stranger = Identity::generate(&["client".to_owned()]).unwrap();
+    let stranger = (stranger.certificate.clone(), stranger.key.clone_key());
+    let stranger = connect(address, &server.certificate, Some(stranger)).await.unwrap();
+    assert_eq!(exchange(stranger, PING).await, "");
+    // A server that is not the one that is meant is the client's to refuse.
+    assert!(connect(address, &authority.certificate, None).await.is_err());
+    // Without TLS there is nothing to be had.
+    let plain = exchange(TcpStream::connect(address).await.unwrap(), PING).await;
+    assert!(!plain.contains("HTTP"), "{plain}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_half_open_connections_hurt_nobody() {
+    let machine = Machine::new().await;
+    let (ca, client) = authority_and_client();
+    let (address, server) = machine.tls(&Identity { certificate: ca, key: client.1.clone_key() }).await;
+    let mut half_open = Vec::new();
+    for number in 0..1000_u32 {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        // Some say nothing, some begin a handshake.
+        if number % 2 == 0 {
+            let _ = stream.write_all(b"\x16\x03\x01\x02\x00\x01").await;
+        }
+        half_open.push(stream);
+    }
+    let known = connect(address, &server.certificate, Some(client)).await.unwrap();
+    let answer = timeout(Duration::from_secs(5), exchange(known, PING)).await.expect("an answer in time");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    drop(half_open);
+}
+
+/// An authority, and a client that it vouches for.
+fn authority_and_client() -> (CertificateDer<'static>, (CertificateDer<'static>, PrivateKeyDer<'static>)) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let openssl = |arguments: &str| {
+        let arguments = arguments.replace("DIR", &folder.path().to_string_lossy());
+        let output = std::process::Command::new("openssl").args(arguments.split(' ')).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    std::fs::write(path("extensions"), "extendedKeyUsage=clientAuth\n").unwrap();
+    openssl(
+        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout DIR/ca-key -out DIR/ca -subj /CN=ca",
+    );
+    openssl(
+        "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout DIR/key -out DIR/request -subj /CN=client",
+    );
+    openssl(
+        "x509 -req -in DIR/request -CA DIR/ca -CAkey DIR/ca-key -CAcreateserial -out DIR/client -extfile DIR/extensions",
+    );
+    use rustls::pki_types::pem::PemObject as _;
+    let certificate = |name: &str| CertificateDer::from_pem_file(path(name)).unwrap();
+    (certificate("ca"), (certificate("client"), PrivateKeyDer::from_pem_file(path("key")).unwrap()))
+}
