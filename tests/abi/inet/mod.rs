@@ -13,11 +13,20 @@ mod connect;
 mod edge;
 mod option;
 mod port;
+mod raw;
 mod stream;
 mod udp;
 
-pub const CASES: &[&[Case]] =
-    &[stream::CASES, connect::CASES, close::CASES, edge::CASES, port::CASES, option::CASES, udp::CASES];
+pub const CASES: &[&[Case]] = &[
+    stream::CASES,
+    connect::CASES,
+    close::CASES,
+    edge::CASES,
+    port::CASES,
+    option::CASES,
+    raw::CASES,
+    udp::CASES,
+];
 
 /// Both ends of a connection over the loopback link: who connected, who accepted.
 fn pair() -> std::io::Result<(TcpStream, TcpStream)> {

@@ -23,7 +23,7 @@ pub enum Refusal {
 /// # Errors
 /// [`Refusal`], with the packet: the sender gets an ICMP error. (A TCP receiver answers with RST itself.)
 pub fn deliver(namespace: &Arc<NetNs>, packet: Packet) -> Result<(), (Refusal, Packet)> {
-    // Raw sockets get their copies here.
+    let is_raw = inet::raw::deliver(namespace, &packet);
     match packet.ip().next_header() {
         IpProtocol::Icmp => {
             icmp::input(namespace, &packet);
@@ -36,6 +36,8 @@ pub fn deliver(namespace: &Arc<NetNs>, packet: Packet) -> Result<(), (Refusal, P
             inet::tcp::input(namespace, packet);
             Ok(())
         }
+        // Whoever takes it raw may answer it.
+        _ if is_raw => Ok(()),
         _ => Err((Refusal::Protocol, packet)),
     }
 }

@@ -37,6 +37,11 @@ pub fn show_udp(namespace: &Arc<NetNs>, text: &mut Text) -> Result<()> {
     show_datagrams("   sl", 5, &inet::udp::report(namespace), text)
 }
 
+/// /proc/net/raw.
+pub fn show_raw(namespace: &Arc<NetNs>, text: &mut Text) -> Result<()> {
+    show_datagrams("  sl", 4, &inet::raw::report(namespace), text)
+}
+
 /// A table of sockets without connections, whose first column is `width` wide.
 fn show_datagrams(heading: &str, width: usize, reports: &[Report], text: &mut Text) -> Result<()> {
     let start = text.len();

@@ -27,6 +27,7 @@ const FILES: &[Row] = &[
     ("dev", 0o444, links::show_dev, None),
     ("netlink", 0o444, sockets::show_netlink, None),
     ("netstat", 0o444, counters::show_netstat, None),
+    ("raw", 0o444, sockets::show_raw, None),
     ("route", 0o444, links::show_route, None),
     ("snmp", 0o444, counters::show_snmp, None),
     ("sockstat", 0o444, counters::show_sockstat, None),

@@ -10,6 +10,8 @@ use coffer_abi_types::netlink::{SOCK_DIAG_BY_FAMILY, inet_diag_msg, inet_diag_re
 use coffer_netlink::Body;
 use ostd::timer::now_ns;
 
+/// Raw sockets of all protocols.
+const IPPROTO_RAW: u32 = 255;
 const MILLISECOND_NS: u64 = 1_000_000;
 
 /// Lists them, or shows one.
@@ -19,6 +21,7 @@ pub fn show(request: &Request<'_>) -> Result<Answer> {
     let mut reports = match u32::from(wanted.sdiag_protocol) {
         IPPROTO_TCP => inet::tcp::report(namespace),
         IPPROTO_UDP => inet::udp::report(namespace),
+        IPPROTO_RAW => inet::raw::report(namespace),
         _ => return Err(Error::with(Errno::ENOENT, "sockets of this protocol cannot be asked about")),
     };
     if request.wants_list() {
