@@ -1,0 +1,213 @@
+//! `coffer launch`: a machine in the background, and a docker context for it.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use coffer_qemu::{Disk, Forward, Machine, Network, Protocol};
+use runtime_config::{Api, Configuration, volume};
+use runtime_control::{Command, Empty, Event};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::context::{Context, Endpoint};
+use crate::control::Control;
+use crate::output::{Output, Progress};
+use crate::state::{self, Home, Record};
+use crate::{image, tls};
+
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// The machine's name; its docker context is `coffer-NAME`.
+    #[arg(long, default_value = "default")]
+    name: String,
+    /// The machine's memory in MiB. Images and containers live in it.
+    #[arg(long, value_name = "MIB", default_value_t = 2048, value_parser = clap::value_parser!(u32).range(256..))]
+    memory: u32,
+    /// Its number of CPUs.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
+    cpus: u32,
+    /// A bootable disk, such as coffer.raw; otherwise the image that was built here.
+    #[arg(long, value_name = "FILE")]
+    image: Option<PathBuf>,
+    /// Make a port of the machine, which a container publishes there, one of this computer's loopback.
+    #[arg(short = 'p', long = "port", value_name = "[HOST:]PORT", value_parser = parse_port)]
+    ports: Vec<Forward>,
+    /// A configuration file to start from (docs/configuration.md); what launch has to set is set in it.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// How long to wait for the API.
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    timeout: u64,
+}
+
+/// The API's port in the machine.
+const API_PORT: u16 = 2376;
+
+/// How many lines of the console are shown when the machine does not come up.
+const TAIL: usize = 15;
+
+pub fn main(arguments: &Arguments, output: Output) -> anyhow::Result<()> {
+    let home = Home::of(&arguments.name)?;
+    let context = Context::of(&arguments.name)?;
+    let mut configuration = match &arguments.config {
+        Some(path) => Configuration::load(path)?,
+        None => Configuration { hostname: arguments.name.clone().try_into()?, ..Configuration::default() },
+    };
+    let (boot, image) = image::find(arguments.image.as_deref())?;
+    let client = tls::Client::make(&arguments.name)?;
+    let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, Protocol::Tcp.free_port()?);
+    configuration.api = Api {
+        address: (Ipv4Addr::UNSPECIFIED, API_PORT).into(),
+        client_ca: Some(client.authority.clone().try_into()?),
+        names: {
+            let mut names = configuration.api.names;
+            names.push(Ipv4Addr::LOCALHOST.to_string().try_into()?);
+            names
+        },
+    };
+    let disk = volume::write(&configuration.to_toml()?)?;
+
+    let mut machine = Machine::new(boot);
+    machine.cpus = arguments.cpus;
+    machine.memory_mib = arguments.memory;
+    let api = Forward { protocol: Protocol::Tcp, host: address.port(), guest: API_PORT };
+    let forwards = arguments.ports.iter().copied().chain([api]).collect();
+    machine.network = Some(Network { forwards, ..Network::default() });
+    machine
+        .disks
+        .push(Disk { path: home.path(state::CONFIGURATION_DISK), serial: "coffer-config".to_owned() });
+
+    home.create()?;
+    let launched = context.check_free().and_then(|()| {
+        home.write(state::CONFIGURATION_DISK, &disk)?;
+        home.write(state::CLIENT_CERTIFICATE, client.certificate.as_bytes())?;
+        home.write(state::CLIENT_KEY, client.key.as_bytes())?;
+        machine.launch(home.folder(), &state::PLACES)?;
+        let started = Started { home: &home, address, client: &client };
+        let server = started.wait(Duration::from_secs(arguments.timeout))?;
+        home.write(state::SERVER_CERTIFICATE, server.certificate.as_bytes())?;
+        let record = Record {
+            name: arguments.name.clone(),
+            context: context.name().to_owned(),
+            api: format!("tcp://{address}"),
+            fingerprint: server.fingerprint,
+            image,
+            cpus: arguments.cpus,
+            memory_mib: arguments.memory,
+            created: OffsetDateTime::now_utc().format(&Rfc3339)?,
+        };
+        context.write(&Endpoint {
+            host: &record.api,
+            description: &format!("Coffer machine {}", record.name),
+            files: [
+                ("ca.pem", &server.certificate),
+                ("cert.pem", &client.certificate),
+                ("key.pem", &client.key),
+            ],
+        })?;
+        home.write_record(&record)?;
+        Ok(record)
+    });
+    let record = match launched {
+        Ok(record) => record,
+        Err(error) => {
+            // Nothing is left of what was begun. The error that matters is the first one.
+            let _ = home.kill();
+            let _ = home.remove();
+            return Err(error);
+        }
+    };
+    let text = format!(
+        "{} runs; its API is at {}\n\n  docker --context {} run --rm hello-world\n  coffer stop {}",
+        record.name, record.api, record.context, record.name
+    );
+    output.print(&text, &record)
+}
+
+/// A machine that comes up.
+struct Started<'a> {
+    home: &'a Home,
+    address: SocketAddrV4,
+    client: &'a tls::Client,
+}
+
+/// The machine's side, as it was found.
+struct Server {
+    certificate: String,
+    fingerprint: String,
+}
+
+impl Started<'_> {
+    /// Waits until the API answers.
+    fn wait(&self, patience: Duration) -> anyhow::Result<Server> {
+        let progress = Progress::begin("starting");
+        let mut control = Control::connect(self.home)?;
+        control.send(&Command::Engine(Empty {}))?;
+        let start = Instant::now();
+        let mut last_error = None;
+        loop {
+            for event in control.events() {
+                match event {
+                    Event::Phase(phase) => progress.detail(&phase),
+                    Event::Error { message, .. } => bail!("the machine refuses: {message}"),
+                    _ => {}
+                }
+            }
+            if let Some(fingerprint) = tls::fingerprint(&self.home.console()) {
+                match tls::ping(self.address, self.client, &fingerprint) {
+                    Ok(certificate) => return Ok(Server { certificate, fingerprint }),
+                    Err(error) => last_error = Some(error),
+                }
+            }
+            let is_late = start.elapsed() > patience;
+            if is_late || self.home.process().is_none() {
+                drop(progress);
+                self.show_console();
+                let what = if is_late { "the API has not answered in time" } else { "the machine has ended" };
+                return match last_error {
+                    Some(error) => Err(error).context(what),
+                    None => bail!(what),
+                };
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn show_console(&self) {
+        let console = self.home.console();
+        let lines: Vec<&str> = console.lines().collect();
+        for line in lines.iter().skip(lines.len().saturating_sub(TAIL)) {
+            // Without what would move the cursor of the caller's terminal.
+            let line: String = line.chars().filter(|character| !character.is_control()).collect();
+            eprintln!("  {line}");
+        }
+    }
+}
+
+/// `HOST:PORT` or one number for both.
+fn parse_port(text: &str) -> Result<Forward, String> {
+    let (host, guest) = text.split_once(':').unwrap_or((text, text));
+    let number = |text: &str| match text.parse() {
+        Ok(0) | Err(_) => Err(format!("`{text}` is not a port")),
+        Ok(port) => Ok(port),
+    };
+    Ok(Forward { protocol: Protocol::Tcp, host: number(host)?, guest: number(guest)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_port;
+
+    #[test]
+    fn a_port_is_one_number_or_two() {
+        let port = parse_port("8080:80").unwrap();
+        assert_eq!((port.host, port.guest), (8080, 80));
+        let port = parse_port("80").unwrap();
+        assert_eq!((port.host, port.guest), (80, 80));
+        for text in ["", "0", "a", "80:", "1:2:3", "70000"] {
+            assert!(parse_port(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The verbs, one file each.
+
+pub mod launch;
+pub mod logs;
+pub mod ls;
+pub mod rm;
+pub mod stop;

@@ -1,0 +1,70 @@
+//! `coffer`: Coffer machines, from the user's own computer. One file a verb in `commands/`.
+//!
+//! [`state`] is what is kept of each machine, [`tls`] the certificates on both sides, [`context`] the docker client's way to a machine.
+#![forbid(unsafe_code)]
+
+mod commands;
+mod context;
+mod control;
+mod image;
+mod output;
+mod state;
+mod tls;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
+
+/// Starts Coffer machines and connects docker to them.
+#[derive(Debug, Parser)]
+#[command(name = "coffer", version)]
+struct Arguments {
+    /// Print JSON, for programs.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Start a machine on this computer, and make a docker context for it.
+    Launch(commands::launch::Arguments),
+    /// List machines.
+    Ls,
+    /// Print a machine's console.
+    Logs(commands::logs::Arguments),
+    /// Power machines off. What was in them is gone: a machine keeps everything in its memory.
+    Stop(commands::stop::Arguments),
+    /// Remove stopped machines, their keys and their docker contexts.
+    Rm(commands::rm::Arguments),
+    /// Print completions for a shell.
+    Completions {
+        /// Which one.
+        shell: Shell,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let output = output::Output { is_json: arguments.json };
+    let result = match &arguments.verb {
+        Verb::Launch(arguments) => commands::launch::main(arguments, output),
+        Verb::Ls => commands::ls::main(output),
+        Verb::Logs(arguments) => commands::logs::main(arguments),
+        Verb::Stop(arguments) => commands::stop::main(arguments, output),
+        Verb::Rm(arguments) => commands::rm::main(arguments, output),
+        Verb::Completions { shell } => {
+            clap_complete::generate(*shell, &mut Arguments::command(), "coffer", &mut std::io::stdout());
+            Ok(())
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("coffer: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

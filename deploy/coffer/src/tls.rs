@@ -1,0 +1,160 @@
+//! Both sides' certificates: the client's, made here, and the machine's, which is pinned.
+//!
+//! The machine makes its own key and writes the fingerprint of its certificate to the console. QEMU hands the console to this
+//! program and nobody else, so that the certificate which comes over the network is the machine's if its fingerprint is that.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddrV4, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
+use rustls::{
+    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned,
+};
+use sha2::{Digest as _, Sha256};
+
+/// How long one connection may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A certificate authority's certificate, and one client's key and certificate under it. The authority's key is
+/// thrown away: nobody else is to get a certificate.
+#[derive(Debug)]
+pub struct Client {
+    pub authority: String,
+    pub certificate: String,
+    pub key: String,
+}
+
+impl Client {
+    /// Makes new keys for the machine called `machine`.
+    pub fn make(machine: &str) -> anyhow::Result<Self> {
+        let authority_key = KeyPair::generate()?;
+        let mut parameters = CertificateParams::default();
+        parameters
+            .distinguished_name
+            .push(DnType::CommonName, format!("clients of the Coffer machine {machine}"));
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        let authority = parameters.self_signed(&authority_key)?;
+        let issuer = Issuer::from_params(&parameters, &authority_key);
+
+        let key = KeyPair::generate()?;
+        let mut parameters = CertificateParams::default();
+        parameters.distinguished_name.push(DnType::CommonName, "coffer launch");
+        parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let certificate = parameters.signed_by(&key, &issuer)?;
+        Ok(Self { authority: authority.pem(), certificate: certificate.pem(), key: key.serialize_pem() })
+    }
+
+    fn der(&self) -> anyhow::Result<(CertificateDer<'static>, PrivateKeyDer<'static>)> {
+        use rustls::pki_types::pem::PemObject as _;
+        let certificate = CertificateDer::from_pem_slice(self.certificate.as_bytes())?;
+        let key = PrivatePkcs8KeyDer::from_pem_slice(self.key.as_bytes())?;
+        Ok((certificate, key.into()))
+    }
+}
+
+/// The fingerprint in a machine's console, once it is there.
+pub fn fingerprint(console: &str) -> Option<String> {
+    console.lines().rev().find_map(|line| {
+        let (_, rest) = line.split_once("coffer: api on ")?;
+        let (_, hex) = rest.trim_end().split_once(", certificate sha256:")?;
+        let is_whole = hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
+        is_whole.then(|| hex.to_ascii_lowercase())
+    })
+}
+
+/// Asks the API whether it is there, as the client, and gives the server's certificate as PEM. It must have that fingerprint.
+pub fn ping(address: SocketAddrV4, client: &Client, fingerprint: &str) -> anyhow::Result<String> {
+    let provider = Arc::new(ring::default_provider());
+    let verifier = Arc::new(Pin { fingerprint: fingerprint.to_owned(), provider: Arc::clone(&provider) });
+    let (certificate, key) = client.der()?;
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_client_auth_cert(vec![certificate], key)?;
+    let socket = TcpStream::connect_timeout(&address.into(), PATIENCE)?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.set_write_timeout(Some(PATIENCE))?;
+    let name = ServerName::from(std::net::IpAddr::from(*address.ip()));
+    let mut stream = StreamOwned::new(ClientConnection::new(Arc::new(config), name)?, socket);
+    stream.write_all(b"GET /_ping HTTP/1.1\r\nHost: coffer\r\nConnection: close\r\n\r\n")?;
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).context("the API does not answer")?;
+    ensure!(answer.starts_with(b"HTTP/1.1 200"), "the API answers {}", String::from_utf8_lossy(&answer));
+    match stream.conn.peer_certificates() {
+        Some([certificate, ..]) => Ok(pem::encode(&pem::Pem::new("CERTIFICATE", certificate.to_vec()))),
+        _ => bail!("the API shows no certificate"),
+    }
+}
+
+/// Accepts one certificate and no other. Names and dates do not matter then.
+#[derive(Debug)]
+struct Pin {
+    fingerprint: String,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Pin {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer,
+        _: &[CertificateDer],
+        _: &ServerName,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        if hex(&Sha256::digest(certificate)) == self.fingerprint {
+            Ok(ServerCertVerified::assertion())
+        } else {
+            Err(CertificateError::ApplicationVerificationFailure.into())
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(
+            message,
+            certificate,
+            signature,
+            &self.provider.signature_verification_algorithms,
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(
+            message,
+            certificate,
+            signature,
+            &self.provider.signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// Lower-case hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
