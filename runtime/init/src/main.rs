@@ -15,13 +15,21 @@ mod shutdown;
 mod supervise;
 
 use std::env;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    let args: Vec<OsString> = env::args_os().collect();
+    // Asked first: a container that wants an init has this program as pid 1 of its own namespace.
+    if let Some(code) = coffer_engine::helper::main(&args) {
+        return code;
+    }
     if rustix::process::getpid().is_init() {
         return sequence::run();
     }
-    let program = env::args().nth(1).unwrap_or_default();
-    eprintln!("init: the image has no program `{program}`; without one, this runs as PID 1 only");
+    if args.get(1).is_some_and(|word| word == "engine") {
+        return runtime_api::main();
+    }
+    eprintln!("init: this is the first process of the Coffer image; its other parts are started by itself");
     ExitCode::FAILURE
 }

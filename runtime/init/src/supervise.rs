@@ -78,7 +78,7 @@ impl Service {
     }
 
     fn start(&mut self, now: Instant) {
-        // The root of the file system is another one by now; the link leads to the program all the same.
+        // The link leads to the program whatever the root of the file system is.
         let child = Command::new("/proc/self/exe").arg(self.name).stdin(Stdio::null()).spawn();
         match child {
             Ok(child) => self.state = State::Running { child, since: now },

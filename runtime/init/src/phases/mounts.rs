@@ -11,6 +11,9 @@ use crate::error::Error;
 /// Where the new root is mounted before it is moved into place.
 const NEW_ROOT: &str = "/newroot";
 
+/// This program, in the initramfs and after it.
+const PROGRAM: &str = "/init";
+
 /// Mounts everything that the later phases and containers build on.
 pub fn mount_all() -> Result<(), Error> {
     leave_initial_root()?;
@@ -42,6 +45,7 @@ fn leave_initial_root() -> Result<(), Error> {
     let flags = MountFlags::NOSUID | MountFlags::NODEV;
     rustix::mount::mount("tmpfs", NEW_ROOT, "tmpfs", flags, c"mode=0755")
         .map_err(Error::system("mount a new root"))?;
+    carry_program()?;
     let moved = rustix::process::chdir(NEW_ROOT)
         .and_then(|()| rustix::mount::mount_move(".", "/"))
         .and_then(|()| rustix::process::chroot("."));
@@ -55,6 +59,13 @@ fn leave_initial_root() -> Result<(), Error> {
         }
         Err(errno) => Err(Error::system("move to a new root")(errno)),
     }
+}
+
+/// Takes this program along into the new root, where the engine starts its helpers from and containers get their init from.
+fn carry_program() -> Result<(), Error> {
+    let carried = format!("{NEW_ROOT}{PROGRAM}");
+    fs::write(&carried, b"").map_err(Error::system(format!("create `{carried}`")))?;
+    rustix::mount::mount_bind(PROGRAM, &carried).map_err(Error::system(format!("bind `{carried}`")))
 }
 
 /// Mounts a file system; one that the kernel mounted already is fine.
