@@ -30,6 +30,7 @@ pub const TEST: &[Requirement] = &[
     requirement("fsck.vfat", "dosfstools"),
     requirement("mcopy", "mtools"),
     requirement("objdump", "binutils"),
+    requirement("openssl", "openssl"),
     requirement("qemu-img", "qemu-utils"),
     requirement("sgdisk", "gdisk"),
     requirement("xorriso", "xorriso"),
