@@ -50,7 +50,7 @@ enum Error {
     #[error("cannot open the engine: {0}")]
     Engine(#[from] coffer_engine::Error),
     #[error("cannot set registries up: {0}")]
-    Registries(#[from] runtime_registry::Error),
+    Registries(#[source] Box<runtime_registry::Error>),
     #[error(transparent)]
     Tls(#[from] TlsError),
     #[error("cannot {action}: {source}")]
@@ -126,7 +126,9 @@ async fn serve(options: Options) -> Result<(), Error> {
         helper: options.helper.clone(),
         images: Arc::new(StoredImages(images.clone())),
     });
-    let registries = Arc::new(Registries::new(options.registries.clone())?);
+    let registries = Arc::new(
+        Registries::new(options.registries.clone()).map_err(|error| Error::Registries(Box::new(error)))?,
+    );
     let api = Api { engine: engine.await?, images, registries };
 
     if let Some(path) = &options.unix {

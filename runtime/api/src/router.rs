@@ -143,7 +143,7 @@ async fn images(method: &Method, path: &[&str], call: Call) -> Answer {
         ("GET", [name @ .., "get"]) => image::save(call, &name.join("/")).await,
         ("POST", [name @ .., "tag"]) => image::tag(call, &name.join("/")).await,
         ("POST", [_, .., "push"]) => Err(Failure::unsupported("docker push")),
-        ("DELETE", [name @ ..]) if !name.is_empty() => image::remove(call, &name.join("/")).await,
+        ("DELETE", name) if !name.is_empty() => image::remove(call, &name.join("/")).await,
         _ => Err(no_such_page()),
     }
 }

@@ -39,7 +39,7 @@ const MAX_CONNECTIONS: usize = 1024;
 /// How long the head of a request may take, and a connection may be without any.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// The longest head of a request, in bytes.
+/// About the longest head of a request, in bytes: hyper looks between two reads, the last of which may be as long again.
 const HEAD_LIMIT: usize = 64 << 10;
 
 /// The most headers of a request.

@@ -11,7 +11,7 @@ pub async fn info(call: Call) -> Answer {
     let mut info = serde_json::to_value(info).map_err(|error| Failure::internal(error.to_string()))?;
     let uname = rustix::system::uname();
     let memory = rustix::system::sysinfo();
-    let total = u64::try_from(memory.totalram).unwrap_or_default().saturating_mul(u64::from(memory.mem_unit));
+    let total = memory.totalram.saturating_mul(u64::from(memory.mem_unit));
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let insecure: serde_json::Map<String, Value> = call
         .api
