@@ -5,6 +5,7 @@
 
 extern crate alloc;
 
+mod cgroup;
 mod context;
 mod device;
 mod error;

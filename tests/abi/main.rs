@@ -12,6 +12,7 @@ mod program;
 mod raw;
 mod run;
 
+mod cgroup;
 mod elf;
 mod event;
 mod fs;
@@ -51,6 +52,7 @@ const AREAS: &[&[&[Case]]] = &[
     elf::CASES,
     namespaces::CASES,
     netlink::CASES,
+    cgroup::CASES,
 ];
 
 fn all() -> impl Iterator<Item = &'static Case> {

@@ -1,5 +1,6 @@
 //! Files: the VFS, file systems, open files and descriptor tables.
 
+pub mod cgroupfs;
 pub mod devpts;
 pub mod devtmpfs;
 pub mod fd_table;
@@ -31,6 +32,7 @@ pub fn init() -> Result<Arc<MountNs>> {
     devpts::register();
     proc::register();
     sysfs::register();
+    cgroupfs::register();
     crate::mm::reclaim::register_shrinker(vfs::dentry_cache::shrink);
     initramfs::mount_root(ostd::boot::info().initramfs)
 }

@@ -6,8 +6,10 @@ use super::namespace::pid::PidNamespace;
 use super::pid::Pid;
 use super::rlimit::{INFINITY, Resource};
 use super::{Parts, Process, TREE, VforkDone, pidfd, table};
+use crate::cgroup::{Membership, Reservation};
 use crate::context::Context;
 use crate::error::{Errno, Error, Result};
+use crate::fs::cgroupfs;
 use crate::process::credentials::Capability;
 use crate::signal::Signal;
 use crate::signal::state::NO_ALTERNATE_STACK;
@@ -42,6 +44,8 @@ pub struct CloneRequest {
     pub pidfd: usize,
     /// Ids wanted, innermost namespace first.
     pub set_tid: Vec<u32>,
+    /// With CLONE_INTO_CGROUP: a descriptor of its directory.
+    pub cgroup: u64,
 }
 
 /// Makes a thread or a process; returns its id as the caller sees it.
@@ -51,10 +55,18 @@ pub struct CloneRequest {
 pub fn clone(context: &mut Context<'_>, request: &CloneRequest) -> Result<u32> {
     let flags = request.flags;
     check(context, flags)?;
+    let into = match flags & CLONE_INTO_CGROUP {
+        0 => None,
+        _ => Some(cgroupfs::target_of_clone(context, request.cgroup)?),
+    };
+    let seat = Reservation::new(context.process, into)?;
     let id = Pid::allocate(&child_namespace(context.process, flags)?, &request.set_tid)?;
     let own_number = id.number_in(context.process.pid_namespace());
-    let child_process =
-        if flags & CLONE_THREAD != 0 { context.process.clone() } else { new_process(context, request, &id)? };
+    let child_process = if flags & CLONE_THREAD != 0 {
+        context.process.clone()
+    } else {
+        new_process(context, request, &id, &seat)?
+    };
     let stack = *context.thread.signals.alternate_stack.lock();
     // A thread that shares memory would share the alternate stack: it gets none (sigaltstack(2)); after vfork the parent sleeps.
     let stack = if flags & (CLONE_VM | CLONE_VFORK) == CLONE_VM { NO_ALTERNATE_STACK } else { stack };
@@ -90,7 +102,7 @@ pub fn clone(context: &mut Context<'_>, request: &CloneRequest) -> Result<u32> {
         child_process.set_vfork_parent(done.clone());
         done
     });
-    publish(context.process, &child_process, thread, flags)?;
+    publish(context.process, &child_process, thread, flags, seat)?;
     task.start();
     if let Some(done) = vfork_done {
         wait_for_vfork(context.thread, &done);
@@ -116,8 +128,8 @@ fn check(context: &Context<'_>, flags: u64) -> Result<()> {
     if has(CLONE_PARENT) && context.process.is_namespace_init() {
         return Err(Errno::EINVAL.into());
     }
-    if has(CLONE_INTO_CGROUP) {
-        return Err(Error::with(Errno::EOPNOTSUPP, "control groups are not there"));
+    if has(CLONE_THREAD) && has(CLONE_INTO_CGROUP) {
+        return Err(Error::with(Errno::EINVAL, "threads of a process are in one group"));
     }
     let namespaces = context.process.namespaces().ok_or(Errno::ESRCH)?;
     // A process whose children go to another pid namespace cannot have more threads of its own (unshare(2)).
@@ -168,7 +180,12 @@ fn child_namespace(process: &Process, flags: u64) -> Result<Arc<PidNamespace>> {
     Ok(for_children.clone())
 }
 
-fn new_process(context: &Context<'_>, request: &CloneRequest, id: &Arc<Pid>) -> Result<Arc<Process>> {
+fn new_process(
+    context: &Context<'_>,
+    request: &CloneRequest,
+    id: &Arc<Pid>,
+    seat: &Reservation,
+) -> Result<Arc<Process>> {
     let (parent, flags) = (context.process, request.flags);
     let space = parent.address_space().ok_or(Errno::ESRCH)?;
     let space = if flags & CLONE_VM != 0 { space } else { space.fork()? };
@@ -179,7 +196,7 @@ fn new_process(context: &Context<'_>, request: &CloneRequest, id: &Arc<Pid>) -> 
     let namespaces = parent.namespaces().ok_or(Errno::ESRCH)?;
     let namespaces = if flags & super::namespace::CLONE_NAMESPACES != 0 {
         // The new pid namespace is the one that the id was made in.
-        let new = namespaces.with_new(flags & !CLONE_NEWPID, &place)?;
+        let new = namespaces.with_new(flags & !CLONE_NEWPID, &place, seat.cgroup(parent))?;
         Arc::new(Namespaces { pid_for_children: id.namespace().clone(), ..new })
     } else {
         namespaces
@@ -219,13 +236,19 @@ fn new_process(context: &Context<'_>, request: &CloneRequest, id: &Arc<Pid>) -> 
 }
 
 /// Makes the child known: to its process, to its parent.
-fn publish(caller: &Arc<Process>, child: &Arc<Process>, thread: Arc<Thread>, flags: u64) -> Result<()> {
-    let _tree = TREE.lock();
+fn publish(
+    caller: &Arc<Process>,
+    child: &Arc<Process>,
+    thread: Arc<Thread>,
+    flags: u64,
+    seat: Reservation,
+) -> Result<()> {
+    let tree = TREE.lock();
     // Whoever kills the process now has seen all its threads, and whoever kills the group all its members.
-    if caller.signals.is_exiting() {
-        drop(_tree);
+    if let Err(error) = Membership::join(child, caller, seat) {
+        drop(tree);
         abandon(child, flags);
-        return Err(Errno::EINTR.into());
+        return Err(error);
     }
     child.add_thread(thread);
     if flags & CLONE_THREAD != 0 {
@@ -253,12 +276,14 @@ fn abandon(child: &Arc<Process>, flags: u64) {
 fn wait_for_vfork(thread: &Thread, done: &VforkDone) {
     let waiter = Waiter::new();
     let _killable = thread.wake_on_signal(waiter.waker().clone());
+    crate::cgroup::enter_frozen(thread);
     loop {
         done.queue().enqueue(waiter.waker().clone());
         if done.is_done() || thread.is_dying() {
             done.queue().remove(waiter.waker());
-            return;
+            break;
         }
         waiter.wait();
     }
+    crate::cgroup::park(thread);
 }

@@ -151,6 +151,7 @@ fn end_other_threads(thread: &Arc<Thread>) -> Result<()> {
     }
     if !thread.is_leader() {
         thread.take_over_id(process.id().clone());
+        crate::cgroup::Membership::took_first_place(process);
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use super::exit_status::ExitStatus;
 use super::{Process, TREE};
+use crate::cgroup::Membership;
 use crate::signal::send;
 use crate::signal::{SigFields, SigInfo, Signal};
 use crate::thread::Thread;
@@ -26,6 +27,7 @@ pub fn leave(thread: &Arc<Thread>) {
     tell_joiner(thread);
     process.times.add_thread(thread.cpu_times());
     let left = process.remove_thread(thread);
+    Membership::thread_left(process, thread);
     if left > 0 {
         if !thread.is_leader() {
             thread.id().detach();
@@ -92,6 +94,8 @@ fn end_process(process: &Arc<Process>, status: ExitStatus) {
         crate::device::tty::job::leader_ends(&session);
     }
 
+    // Whoever has waited for it finds that it is gone.
+    Membership::ended(process);
     let mut orphaned_groups = Vec::new();
     let reaped = {
         let _tree = TREE.lock();
@@ -250,6 +254,7 @@ pub fn release(zombie: &Arc<Process>) {
         zombie.id().detach();
         parent
     };
+    Membership::released(zombie);
     if let Some(parent) = parent {
         parent.times.add_child(&zombie.times);
         // Somebody may wait for the last child to go (ECHILD).

@@ -6,6 +6,7 @@ use super::namespace::Namespaces;
 use super::namespace::pid::PidNamespace;
 use super::pid::Pid;
 use super::{Parts, Process, Program, exec, rlimit};
+use crate::cgroup::Membership;
 use crate::error::Result;
 use crate::fs::fd_table::FdTable;
 use crate::fs::vfs::lookup::{self, LookupFlags, LookupStart};
@@ -44,6 +45,7 @@ pub fn start(mount: &Arc<MountNs>) -> Result<()> {
         exit_signal: None,
     });
     let thread = Thread::new(process.clone(), id, SigSet::EMPTY, NO_ALTERNATE_STACK, name_from(b"init"));
+    Membership::join_root(&process)?;
     process.add_thread(thread.clone());
     PidNamespace::initial().set_init(&process);
     let main = {

@@ -20,6 +20,7 @@ pub mod table;
 pub mod times;
 pub mod wait;
 
+use crate::cgroup::Membership;
 use crate::fs::fd_table::FdTable;
 use crate::fs::vfs::place::{FsPlace, Path};
 use crate::ipc::sem::UndoList;
@@ -62,6 +63,8 @@ pub struct Process {
     pub oom_score_adj: AtomicI32,
     /// What semop(2)'s SEM_UNDO takes back at its end.
     pub semaphore_undo: UndoList,
+    /// Its control group.
+    pub cgroup: Membership,
     threads: SpinLock<Vec<Arc<Thread>>>,
     address_space: SpinLock<Option<Arc<AddressSpace>>>,
     fds: SpinLock<Arc<FdTable>>,
@@ -177,6 +180,7 @@ impl Process {
             timers: ProcessTimers::default(),
             oom_score_adj: AtomicI32::new(0),
             semaphore_undo: UndoList::default(),
+            cgroup: Membership::default(),
             threads: SpinLock::new(Vec::new()),
             address_space: SpinLock::new(parts.address_space),
             fds: SpinLock::new(parts.fds),

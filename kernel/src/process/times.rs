@@ -19,6 +19,16 @@ impl AddAssign for CpuTimes {
     }
 }
 
+impl CpuTimes {
+    /// What has been spent since it was `before`.
+    pub fn since(self, before: Self) -> Self {
+        Self {
+            user_ns: self.user_ns.saturating_sub(before.user_ns),
+            system_ns: self.system_ns.saturating_sub(before.system_ns),
+        }
+    }
+}
+
 /// What is kept when threads and children are gone.
 #[derive(Debug)]
 pub struct Times {

@@ -3,6 +3,7 @@
 use super::action::{Disposition, disposition};
 use super::frame::{self, Trap};
 use super::{DefaultAction, SigAction, SigFields, SigInfo, SigSet, Signal, send, stop};
+use crate::cgroup;
 use crate::error::Errno;
 use crate::process::exit;
 use crate::process::exit_status::ExitStatus;
@@ -43,7 +44,14 @@ pub fn before_user(thread: &Arc<Thread>, user: &mut UserContext, trap: Trap) -> 
             continue;
         }
         stop::tell_continued(process);
-        let Some(info) = take(thread, SigSet(!thread.signals.mask().0)) else { break };
+        let Some(info) = take(thread, SigSet(!thread.signals.mask().0)) else {
+            if !process.signals.is_freezing() {
+                break;
+            }
+            // Last, so that nothing that would end the process waits for a thaw.
+            cgroup::park(thread);
+            continue;
+        };
         let actions = process.signals.actions();
         let action = actions.action(info.signal);
         match disposition(info.signal, &action) {

@@ -1,6 +1,7 @@
 //! Sending: into a queue, then a thread that would take it is woken. All of it may be called from an interrupt handler.
 
-use super::{SigFields, SigInfo, SigSet, Signal};
+use super::action::{Disposition, disposition};
+use super::{DefaultAction, SigFields, SigInfo, SigSet, Signal};
 use crate::error::{Errno, Result};
 use crate::event::IoEvents;
 use crate::process::Process;
@@ -48,6 +49,11 @@ fn send(process: &Process, target: Option<&Thread>, info: SigInfo) -> Result<()>
         discard(process, SigSet::of(&[Signal::CONT]));
     } else if info.signal == Signal::CONT {
         discard(process, SigSet::STOPS);
+    }
+    if process.signals.is_freezing() && is_fatal(process, target, info) {
+        // Nobody in a frozen process would look at it.
+        begin_group_exit(process, ExitStatus::Killed(info.signal));
+        return Ok(());
     }
     let result = if is_queued(process, target, info) { queue(process, target, info) } else { Ok(()) };
     if info.signal == Signal::CONT {
@@ -112,6 +118,20 @@ fn is_queued(process: &Process, target: Option<&Thread>, info: SigInfo) -> bool 
             Some(thread) => thread.signals.mask().contains(info.signal),
             None => is_blocked_by_all(process, info.signal),
         }
+}
+
+/// Whether taking the signal would be the end of the process, and somebody would take it.
+fn is_fatal(process: &Process, target: Option<&Thread>, info: SigInfo) -> bool {
+    let action = process.signals.actions().action(info.signal);
+    let is_end = matches!(
+        disposition(info.signal, &action),
+        Disposition::Default(default) if default != DefaultAction::Stop
+    );
+    let is_blocked = match target {
+        Some(thread) => thread.signals.mask().contains(info.signal),
+        None => is_blocked_by_all(process, info.signal),
+    };
+    is_end && !is_blocked && !is_protected_init(process, info)
 }
 
 /// Process 1 of a pid namespace gets only what it has handlers for, but that a process from outside sends SIGKILL or SIGSTOP

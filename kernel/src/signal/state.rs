@@ -15,6 +15,8 @@ const EXITING: u32 = 1;
 const STOPPING: u32 = 2;
 /// An exception without a handler ends even process 1 of a pid namespace.
 const UNPROTECTED: u32 = 4;
+/// The process is frozen, or freezing: its threads park at their next look.
+const FREEZING: u32 = 8;
 
 /// What all threads of a process share.
 #[derive(Debug)]
@@ -89,9 +91,23 @@ impl ProcessSignals {
         self.flags.load(Ordering::SeqCst) & STOPPING != 0
     }
 
+    /// Whether its group is to be frozen.
+    pub fn is_freezing(&self) -> bool {
+        self.flags.load(Ordering::SeqCst) & FREEZING != 0
+    }
+
+    /// Freezes it or lets it go on. Whoever does so wakes its threads.
+    pub fn set_freezing(&self, is_freezing: bool) {
+        if is_freezing {
+            self.flags.fetch_or(FREEZING, Ordering::SeqCst);
+        } else {
+            self.flags.fetch_and(!FREEZING, Ordering::SeqCst);
+        }
+    }
+
     /// Whether threads have to look at [`Self::control`].
     pub fn has_control_work(&self) -> bool {
-        self.flags.load(Ordering::SeqCst) & (EXITING | STOPPING) != 0
+        self.flags.load(Ordering::SeqCst) & (EXITING | STOPPING | FREEZING) != 0
     }
 
     /// Lets default actions end the process even if it is process 1 of a pid namespace: an exception leaves no other way out.

@@ -3,6 +3,7 @@
 use super::send;
 use super::state::JobEvent;
 use super::{SigFields, SigInfo, Signal};
+use crate::cgroup;
 use crate::process::Process;
 use crate::thread::Thread;
 use coffer_abi_types::signal::{CLD_CONTINUED, CLD_STOPPED, SA_NOCLDSTOP};
@@ -25,10 +26,13 @@ pub fn park(thread: &Thread) {
     let process = thread.process();
     process.signals.control.lock_irq().stopped_threads += 1;
     tell_if_all_stopped(process);
+    cgroup::enter_frozen(thread);
     process
         .signals
         .resumed
         .wait_until(|| (!process.signals.is_stopping() || thread.must_exit()).then_some(()));
+    // Not on to where a thaw would have to be seen: a group that is frozen stays so without a gap.
+    cgroup::park(thread);
     tell_continued(process);
 }
 

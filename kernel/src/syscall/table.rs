@@ -277,7 +277,7 @@ syscalls! {
     269 faccessat fs::access::sys_faccessat, full;
     270 pselect6 event::select::sys_pselect6, full;
     271 ppoll event::poll::sys_ppoll, full;
-    272 unshare process::namespaces::sys_unshare, partial "namespaces: mount, pid, uts, ipc; files and place belong to the process";
+    272 unshare process::namespaces::sys_unshare, partial "namespaces: mount, pid, uts, ipc, net, cgroup; files and place belong to the process";
     273 set_robust_list process::robust_list::sys_set_robust_list, full;
     274 get_robust_list process::robust_list::sys_get_robust_list, full;
     275 splice fs::splice::sys_splice, full;
@@ -309,7 +309,7 @@ syscalls! {
     305 clock_adjtime time::adjust::sys_clock_adjtime, partial "reads only";
     306 syncfs fs::sync::sys_syncfs, full;
     307 sendmmsg net::send::sys_sendmmsg, full;
-    308 setns process::namespaces::sys_setns, partial "namespaces: mount, pid, uts, ipc";
+    308 setns process::namespaces::sys_setns, partial "namespaces: mount, pid, uts, ipc, net, cgroup";
     309 getcpu sched::yielding::sys_getcpu, full;
     314 sched_setattr sched::attributes::sys_sched_setattr, partial "no SCHED_DEADLINE, no utilisation clamps";
     315 sched_getattr sched::attributes::sys_sched_getattr, full;
@@ -332,7 +332,7 @@ syscalls! {
     432 fsmount Errno::ENOSYS, absent "mount(2) serves";
     433 fspick Errno::ENOSYS, absent "mount(2) serves";
     434 pidfd_open process::pidfd::sys_pidfd_open, full;
-    435 clone3 process::clone::sys_clone3, partial "namespaces: mount, pid, uts, ipc; no CLONE_INTO_CGROUP";
+    435 clone3 process::clone::sys_clone3, partial "namespaces: mount, pid, uts, ipc, net, cgroup";
     436 close_range fs::close::sys_close_range, full;
     437 openat2 fs::open::sys_openat2, partial "RESOLVE_CACHED answers EAGAIN";
     438 pidfd_getfd process::pidfd::sys_pidfd_getfd, full;

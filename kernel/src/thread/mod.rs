@@ -33,6 +33,8 @@ pub struct Thread {
     name: SpinLock<[u8; NAME_LEN]>,
     /// Its own queue, mask and alternate stack.
     pub signals: ThreadSignals,
+    /// At rest, as far as the freezer is concerned; changes with the counts of its group.
+    pub is_frozen: AtomicBool,
     /// Set by execve(2) of another thread: this one leaves at its next look.
     must_exit: AtomicBool,
     /// What exit(2) was given; counts if it is the last thread.
@@ -65,6 +67,7 @@ impl Thread {
             name: SpinLock::new(name),
             signals: ThreadSignals::new(mask, stack),
             must_exit: AtomicBool::new(false),
+            is_frozen: AtomicBool::new(false),
             exit_code: AtomicU32::new(0),
             clear_child_tid: AtomicUsize::new(0),
             robust_list: AtomicUsize::new(0),

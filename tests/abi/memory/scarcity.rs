@@ -30,7 +30,7 @@ cases!("memory":
 
 const PAGE: usize = 4096;
 /// What is left free, all of it in single pages.
-const LEFT_KIB: u64 = 24 << 10;
+const LEFT_KIB: u64 = 16 << 10;
 
 /// Takes memory until little is left, and gives every second page of a part back.
 fn make_scarce() -> Vec<Mapping> {

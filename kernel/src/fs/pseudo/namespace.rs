@@ -1,6 +1,7 @@
 //! Namespaces as files: what /proc/PID/ns/* lead to, and what setns(2) is given.
 
 use super::path_of;
+use crate::cgroup::CgroupNamespace;
 use crate::error::Result;
 use crate::fs::open_file::{FileOps, OpenFile};
 use crate::fs::vfs::inode::{FileType, Inode, Metadata, Timestamp};
@@ -28,12 +29,14 @@ pub enum Namespace {
     Pid(Arc<PidNamespace>),
     /// The network.
     Net(Arc<NetNs>),
-    /// One of the kinds of which there is a single one: `user`, `cgroup`, `time`.
+    /// The root of the control groups.
+    Cgroup(Arc<CgroupNamespace>),
+    /// One of the kinds of which there is a single one: `user`, `time`.
     Only(&'static str),
 }
 
 /// Numbers of the namespaces that there is one of, as Linux numbers its initial ones.
-const ONLY: [(&str, u64); 3] = [("user", 0xefff_fffd), ("cgroup", 0xefff_fffb), ("time", 0xefff_fffa)];
+const ONLY: [(&str, u64); 2] = [("user", 0xefff_fffd), ("time", 0xefff_fffa)];
 /// Mount namespaces count from 1; their inode numbers from here.
 const MOUNT_BASE: u64 = 0xf100_0000;
 
@@ -46,6 +49,7 @@ impl Namespace {
             Self::Ipc(_) => "ipc",
             Self::Pid(_) => "pid",
             Self::Net(_) => "net",
+            Self::Cgroup(_) => "cgroup",
             Self::Only(kind) => kind,
         }
     }
@@ -58,6 +62,7 @@ impl Namespace {
             Self::Ipc(namespace) => namespace.id().0,
             Self::Pid(namespace) => namespace.id().0,
             Self::Net(namespace) => namespace.id().0,
+            Self::Cgroup(namespace) => namespace.id().0,
             Self::Only(kind) => ONLY.iter().find(|(name, _)| name == kind).map_or(0, |(_, ino)| *ino),
         }
     }

@@ -47,10 +47,17 @@ pub struct TextFile {
 
 /// An open one.
 #[derive(Debug)]
-struct Reading {
+pub struct Reading {
     source: Arc<dyn Source>,
     /// Made by the first read, and anew by each that begins at the start.
     text: Mutex<Option<Vec<u8>>>,
+}
+
+impl Reading {
+    /// An opening of `source`.
+    pub fn new(source: Arc<dyn Source>) -> Self {
+        Self { source, text: Mutex::new(None) }
+    }
 }
 
 impl TextFile {
@@ -73,7 +80,7 @@ impl Inode for TextFile {
         if let Some(ops) = self.source.open(flags)? {
             return Ok(Some(ops));
         }
-        Ok(Some(Arc::new(Reading { source: self.source.clone(), text: Mutex::new(None) })))
+        Ok(Some(Arc::new(Reading::new(self.source.clone()))))
     }
 }
 

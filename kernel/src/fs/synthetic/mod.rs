@@ -9,7 +9,7 @@ mod link;
 mod text;
 
 pub use directory::{Directory, Emit, Listing};
-pub use file::{Source, TextFile};
+pub use file::{Reading, Source, TextFile};
 pub use link::{Link, Target};
 pub use text::Text;
 

@@ -118,6 +118,13 @@ pub fn report_self(dentry: &Arc<Dentry>, what: Happening) {
     }
 }
 
+/// `what` happened to `inode` by itself: tells those who watch it alone. Works under spin locks.
+pub fn report_inode(inode: &Arc<dyn Inode>, what: Happening) {
+    if COUNT.load(Ordering::Acquire) != 0 {
+        tell(inode, Event { what, is_directory: false, cookie: 0, name: None });
+    }
+}
+
 /// A name of what is at `dentry` is gone; maybe the last one.
 pub fn report_gone(dentry: &Arc<Dentry>) {
     if COUNT.load(Ordering::Acquire) == 0 {

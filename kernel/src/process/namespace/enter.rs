@@ -34,7 +34,7 @@ pub fn unshare(process: &Arc<Process>, flags: u64) -> Result<()> {
     }
     if flags & CLONE_NAMESPACES != 0 {
         let old = process.namespaces().ok_or(Errno::ESRCH)?;
-        let new = old.with_new(flags, &place)?;
+        let new = old.with_new(flags, &place, process.cgroup.get())?;
         process.replace_namespaces(Some(Arc::new(new)));
     }
     drop(process.replace_place(Some(place)));
@@ -63,6 +63,7 @@ pub fn enter(process: &Arc<Process>, targets: &[Namespace]) -> Result<()> {
             Namespace::Uts(uts) => new.uts = uts.clone(),
             Namespace::Ipc(ipc) => new.ipc = ipc.clone(),
             Namespace::Net(net) => new.net = net.clone(),
+            Namespace::Cgroup(cgroup) => new.cgroup = cgroup.clone(),
             Namespace::Pid(pid) => {
                 // Only downwards: ids must not leave their namespace (setns(2)).
                 if !process.pid_namespace().contains(pid) {

@@ -1,4 +1,4 @@
-//! Namespaces (namespaces(7)): mount, pid, uts, ipc and network. User, cgroup and time namespaces come with the issue on isolation: asking
+//! Namespaces (namespaces(7)): mount, pid, uts, ipc, network and cgroup. User and time namespaces come with the issue on isolation: asking
 //! for one is EINVAL, as on a Linux that was built without it.
 
 pub mod enter;
@@ -6,6 +6,7 @@ pub mod ipc;
 pub mod pid;
 pub mod uts;
 
+use crate::cgroup::{Cgroup, CgroupNamespace};
 use crate::error::{Errno, Error, Result};
 use crate::fs::vfs::mount_ns::MountNs;
 use crate::fs::vfs::place::FsPlace;
@@ -43,14 +44,17 @@ pub struct Namespaces {
     pub ipc: Arc<IpcNamespace>,
     /// Links, addresses, routes, sockets.
     pub net: Arc<NetNs>,
+    /// What looks like the root of the control groups.
+    pub cgroup: Arc<CgroupNamespace>,
     /// Where its children get their ids; its own are [`super::Process::pid_namespace`].
     pub pid_for_children: Arc<PidNamespace>,
 }
 
 /// The namespaces that there are.
-pub const CLONE_NAMESPACES: u64 = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET;
+pub const CLONE_NAMESPACES: u64 =
+    CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWCGROUP;
 /// Those that there are not.
-const ABSENT: u64 = CLONE_NEWUSER | CLONE_NEWCGROUP | CLONE_NEWTIME;
+const ABSENT: u64 = CLONE_NEWUSER | CLONE_NEWTIME;
 
 impl Namespaces {
     /// The initial ones around a first mount namespace.
@@ -60,15 +64,16 @@ impl Namespaces {
             uts: UtsNamespace::initial().clone(),
             ipc: IpcNamespace::initial().clone(),
             net: NetNs::initial().clone(),
+            cgroup: CgroupNamespace::initial().clone(),
             pid_for_children: PidNamespace::initial().clone(),
         }
     }
 
-    /// These, with a new one for each CLONE_NEW* in `flags`. `place` moves over to the new mounts.
+    /// These, with a new one for each CLONE_NEW* in `flags`. `place` moves over to the new mounts; `cgroup` looks like the root from now on.
     ///
     /// # Errors
     /// EINVAL for a kind that there is not; what making one gives.
-    pub fn with_new(&self, flags: u64, place: &FsPlace) -> Result<Self> {
+    pub fn with_new(&self, flags: u64, place: &FsPlace, cgroup: Arc<Cgroup>) -> Result<Self> {
         check_flags(flags)?;
         let mut new = self.clone();
         if flags & CLONE_NEWPID != 0 {
@@ -82,6 +87,9 @@ impl Namespaces {
         }
         if flags & CLONE_NEWNET != 0 {
             new.net = NetNs::new()?;
+        }
+        if flags & CLONE_NEWCGROUP != 0 {
+            new.cgroup = CgroupNamespace::new(cgroup);
         }
         if flags & CLONE_NEWNS != 0 {
             new.mount = self.mount.duplicate(place)?;

@@ -36,6 +36,7 @@ pub fn sys_clone(
         child_tid,
         pidfd: parent_tid,
         set_tid: alloc::vec::Vec::new(),
+        cgroup: 0,
     };
     clone(context, &request)
 }
@@ -92,6 +93,7 @@ pub fn sys_clone3(arguments: UserPtr<u8>, len: usize, context: &mut Context<'_>)
         child_tid: args.child_tid as usize,
         pidfd: args.pidfd as usize,
         set_tid: wanted_ids(&args, context)?,
+        cgroup: args.cgroup,
     };
     clone(context, &request)
 }

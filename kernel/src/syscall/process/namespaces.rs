@@ -56,8 +56,9 @@ fn kind_of(namespace: &Namespace) -> u64 {
         Namespace::Ipc(_) => CLONE_NEWIPC,
         Namespace::Pid(_) => CLONE_NEWPID,
         Namespace::Net(_) => CLONE_NEWNET,
+        Namespace::Cgroup(_) => CLONE_NEWCGROUP,
         Namespace::Only("user") => CLONE_NEWUSER,
         Namespace::Only("time") => CLONE_NEWTIME,
-        Namespace::Only(_) => CLONE_NEWCGROUP,
+        Namespace::Only(_) => 0,
     }
 }

@@ -72,6 +72,7 @@ impl NamespaceLink {
             "mnt" => Namespace::Mount(all.mount.clone()),
             "uts" => Namespace::Uts(all.uts.clone()),
             "net" => Namespace::Net(all.net.clone()),
+            "cgroup" => Namespace::Cgroup(all.cgroup.clone()),
             "ipc" => Namespace::Ipc(all.ipc.clone()),
             "pid" => Namespace::Pid(process.pid_namespace().clone()),
             "pid_for_children" => Namespace::Pid(all.pid_for_children.clone()),

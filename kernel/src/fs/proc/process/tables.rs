@@ -1,12 +1,14 @@
 //! /proc/PID/limits, mounts, mountinfo, mountstats and cgroup: tables about a process.
 
 use super::Subject;
+use crate::cgroup::CgroupNamespace;
 use crate::error::{Errno, Result};
 use crate::fs::synthetic::Text;
 use crate::fs::vfs::mount_ns::MountNs;
 use crate::fs::vfs::mount_report;
 use crate::fs::vfs::place::Path;
 use crate::process::rlimit::INFINITY;
+use crate::thread::Thread;
 use alloc::vec::Vec;
 
 /// Names and units of the limits, by number.
@@ -46,10 +48,14 @@ pub fn show_limits(subject: &Subject, text: &mut Text) -> Result<()> {
     Ok(())
 }
 
-/// /proc/PID/cgroup: all processes are in the root of the one hierarchy.
+/// /proc/PID/cgroup: its group in the one hierarchy, as the reader's namespace sees it.
 pub fn show_cgroup(subject: &Subject, text: &mut Text) -> Result<()> {
-    subject.process()?;
-    text.bytes(b"0::/\n");
+    let cgroup = subject.process()?.cgroup.get();
+    let reader = Thread::current().and_then(|thread| thread.process().namespaces());
+    let namespace = reader.map_or_else(|| CgroupNamespace::initial().clone(), |all| all.cgroup.clone());
+    text.bytes(b"0::");
+    text.bytes(&cgroup.path_from(namespace.root()));
+    text.bytes(b"\n");
     Ok(())
 }
 
