@@ -8,6 +8,7 @@ mod exec;
 mod fork;
 mod groups;
 mod limits;
+mod odd;
 mod prctl;
 mod wait;
 
@@ -19,5 +20,6 @@ pub const CASES: &[&[Case]] = &[
     groups::CASES,
     prctl::CASES,
     limits::CASES,
+    odd::CASES,
     credentials::CASES,
 ];

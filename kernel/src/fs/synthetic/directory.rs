@@ -8,6 +8,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::any::Any;
 use ostd::sync::SpinLock;
 
 /// Takes name, inode number, type and the position after an entry; whether it wants more.
@@ -20,7 +21,7 @@ pub type ShowText = fn(&mut Text) -> Result<()>;
 pub type StoreBytes = fn(&[u8]) -> Result<()>;
 
 /// Entries that come and go by themselves.
-pub trait Listing: Send + Sync + core::fmt::Debug + 'static {
+pub trait Listing: Any + Send + Sync + core::fmt::Debug {
     /// The entry of that name; ENOENT.
     fn find(&self, name: &[u8]) -> Result<Arc<dyn Inode>>;
 
@@ -69,6 +70,12 @@ impl Directory {
         Arc::new(Self { volume: volume.clone(), face, entries: SpinLock::default(), listing })
     }
 
+    /// The listing, if it is a `T`.
+    pub fn listing<T: Listing>(&self) -> Option<&T> {
+        let listing: &dyn Any = &**self.listing.as_ref()?;
+        listing.downcast_ref()
+    }
+
     /// Adds anything under `name`, replacing what had it.
     pub fn add(&self, name: &str, inode: Arc<dyn Inode>) {
         let old = self.entries.lock().insert(String::from(name), inode);
@@ -85,7 +92,7 @@ impl Directory {
     pub fn subdirectory(&self, name: &str) -> Arc<Self> {
         let mut entries = self.entries.lock();
         let known = entries.get(name).cloned().and_then(|inode| {
-            let inode: Arc<dyn core::any::Any + Send + Sync> = inode;
+            let inode: Arc<dyn Any + Send + Sync> = inode;
             inode.downcast::<Self>().ok()
         });
         known.unwrap_or_else(|| {

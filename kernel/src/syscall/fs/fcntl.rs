@@ -6,6 +6,7 @@ use crate::error::{Errno, Result};
 use crate::fs::open_file::OpenFile;
 use crate::fs::open_file::flags::{O_APPEND, O_ASYNC, O_DIRECT, O_NOATIME, O_NONBLOCK};
 use crate::fs::vfs::file_lock::{self, FileLock, Owner};
+use crate::fs::vfs::inode::FileType;
 use crate::fs::vfs::permission;
 use crate::syscall::{Fd, UserPtr};
 use alloc::sync::Arc;
@@ -28,9 +29,12 @@ const F_OFD_GETLK: u32 = 36;
 const F_OFD_SETLK: u32 = 37;
 const F_OFD_SETLKW: u32 = 38;
 const F_GETLEASE: u32 = 1025;
+const F_NOTIFY: u32 = 1026;
 const F_DUPFD_CLOEXEC: u32 = 1030;
 
 const FD_CLOEXEC: usize = 1;
+/// Not an event: watch for more than one.
+const DN_MULTISHOT: u32 = 1 << 31;
 
 const F_RDLCK: i16 = 0;
 const F_WRLCK: i16 = 1;
@@ -70,6 +74,11 @@ pub fn sys_fcntl(fd: Fd, command: u32, argument: usize, context: &mut Context<'_
         F_SETSIG if argument > 64 => return Err(Errno::EINVAL.into()),
         F_SETSIG => file.signal_target().1.store(argument as u32, Ordering::Relaxed),
         F_GETSIG => return Ok(file.signal_target().1.load(Ordering::Relaxed) as isize),
+        // Nothing to watch for any more; nothing ever was.
+        F_NOTIFY if argument as u32 & !DN_MULTISHOT == 0 => {}
+        F_NOTIFY if file.inode()?.access().file_type != FileType::Directory => {
+            return Err(Errno::ENOTDIR.into());
+        }
         F_GETLEASE => return Ok(F_UNLCK as isize),
         _ => return file.ops().fcntl(&file, command, argument),
     }

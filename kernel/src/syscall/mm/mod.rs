@@ -9,6 +9,7 @@ pub mod mprotect;
 pub mod mremap;
 pub mod msync;
 pub mod munmap;
+pub mod pkey;
 
 use crate::context::Context;
 use crate::error::{Errno, Result};

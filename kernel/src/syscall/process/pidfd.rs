@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::error::{Errno, Result};
+use crate::fs::proc;
 use crate::process::credentials::Capability;
 use crate::process::pidfd::{self, PIDFD_NONBLOCK, PidFile};
 use crate::process::rlimit::Resource;
@@ -35,8 +36,11 @@ pub fn sys_pidfd_send_signal(
         return Err(Errno::EINVAL.into());
     }
     let file = context.process.fds().get(fd)?;
-    let id = file.downcast::<PidFile>().ok_or(Errno::EBADF)?.id();
-    let process = id.process().ok_or(Errno::ESRCH)?;
+    let process = match file.downcast::<PidFile>() {
+        Some(pid_file) => pid_file.id().process().ok_or(Errno::ESRCH)?,
+        // Older than pidfds: a directory /proc/PID.
+        None => proc::process_of(file.inode()?).ok_or(Errno::EBADF)?,
+    };
     let signal = if number == 0 { None } else { Some(Signal::new(number).ok_or(Errno::EINVAL)?) };
     let info = match (signal, info.non_null()) {
         (Some(signal), None) => Some(SigInfo::from_process(signal, SI_USER, context.process)),

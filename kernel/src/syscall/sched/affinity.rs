@@ -44,7 +44,9 @@ pub fn sys_sched_getaffinity(
     if len < 8 || !len.is_multiple_of(8) {
         return Err(Errno::EINVAL.into());
     }
-    let cpus = with_entity(&*thread(tid, context)?, |entity, _| entity.affinity() & online())?;
+    // Negative ids are just not anybody's here: this call alone says so (sched_setaffinity(2), ERRORS).
+    let thread = if tid < 0 { Err(Errno::ESRCH.into()) } else { thread(tid, context) }?;
+    let cpus = with_entity(&thread, |entity, _| entity.affinity() & online())?;
     mask.write(&cpus)?;
     Ok(8)
 }

@@ -15,12 +15,15 @@ mod tables;
 pub use listing::Processes;
 pub use subject::Subject;
 
+use crate::fs::synthetic::Directory;
 use crate::fs::vfs::file_system::SuperBlock;
+use crate::fs::vfs::inode::Inode;
 use crate::process::Process;
 use crate::process::namespace::pid::PidNamespace;
 use alloc::format;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
+use core::any::Any;
 use ostd::sync::SpinLock;
 
 /// One instance a pid namespace.
@@ -38,6 +41,13 @@ pub fn add_instance(namespace: &Arc<PidNamespace>, super_block: &Arc<SuperBlock>
     let mut instances = INSTANCES.lock();
     instances.retain(|(_, super_block)| super_block.strong_count() > 0);
     instances.push((Arc::downgrade(namespace), Arc::downgrade(super_block)));
+}
+
+/// The process whose directory this is: what pidfd_send_signal(2) takes in the place of a pidfd.
+pub fn process_of(directory: &Arc<dyn Inode>) -> Option<Arc<Process>> {
+    let directory: &Directory = (&**directory as &dyn Any).downcast_ref()?;
+    let entries::Entries(subject) = directory.listing()?;
+    if subject.is_thread() { None } else { subject.process().ok() }
 }
 
 /// Drops the cached names of a process that is gone, which nobody will ever ask for again.
