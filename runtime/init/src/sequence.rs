@@ -57,6 +57,9 @@ fn run_container(request: &Run, control: &mut Control, signals: &SignalPipe) -> 
     control.phase("layers")?;
     let layers = layers::unpack(&image, control)?;
 
+    control.phase("network")?;
+    network::bring_up_loopback()?;
+
     control.phase("container")?;
     container::run(request, &image, &layers, control, signals)
 }

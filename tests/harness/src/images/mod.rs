@@ -135,6 +135,8 @@ impl Recipe {
         }
         command
             .args(self.after.map(|hook| format!("--customize-hook={hook}")))
+            // What a container engine would put there.
+            .arg("--customize-hook=printf '127.0.0.1\\tlocalhost\\n' > \"$1/etc/hosts\"")
             // The host's own, which mmdebstrap has copied.
             .arg("--customize-hook=: > \"$1/etc/resolv.conf\"; : > \"$1/etc/hostname\"")
             // Their lines have times.

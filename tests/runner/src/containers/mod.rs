@@ -15,6 +15,7 @@ use crate::suite::Suite;
 mod images;
 mod options;
 mod python;
+mod servers;
 mod shapes;
 mod shell;
 mod streams;
@@ -51,7 +52,8 @@ pub fn add(suite: &mut Suite, artifacts: &Artifacts) -> anyhow::Result<()> {
         .chain(images::tests())
         .chain(shapes::tests())
         .chain(shell::tests())
-        .chain(python::tests());
+        .chain(python::tests())
+        .chain(servers::tests());
     let tests: Vec<(String, Test)> = tests
         .map(|test| (format!("container/{}", test.name), test))
         .filter(|(name, _)| suite.is_selected(name))
