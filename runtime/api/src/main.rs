@@ -17,6 +17,9 @@ const USAGE: &str = "usage: coffer-engine-dev [--folder DIR] [--unix PATH] [--tc
     [--http-registry HOST:PORT]... [--registry-ca HOST:PORT=FILE]...";
 
 fn main() -> ExitCode {
+    if let Some(code) = coffer_engine::helper::main(&env::args_os().collect::<Vec<_>>()) {
+        return code;
+    }
     let arguments: Vec<String> = env::args().skip(1).collect();
     match options(&arguments) {
         Ok(options) => runtime_api::run(options),

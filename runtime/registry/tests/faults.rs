@@ -87,7 +87,7 @@ impl Content {
         };
         let range = header("range");
         self.requests.lock().unwrap().push(format!("{path} {}", range.clone().unwrap_or_default()));
-        let mut answer = |status: &str, headers: &str, body: &[u8]| {
+        let answer = |status: &str, headers: &str, body: &[u8]| {
             let length = body.len();
             let head = format!(
                 "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n{headers}\r\n"
