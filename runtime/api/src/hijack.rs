@@ -15,6 +15,8 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use crate::body::{self, Body};
 use crate::call::{Answer, typed};
 
+const RAW: &str = "application/vnd.docker.raw-stream";
+
 /// Connects the client with a process.
 pub fn answer(
     attachment: Attachment,
@@ -23,11 +25,8 @@ pub fn answer(
     is_new: bool,
 ) -> Answer {
     // Since API 1.42 the type tells whether there are frames.
-    let content_type = if attachment.is_terminal || !is_new {
-        "application/vnd.docker.raw-stream"
-    } else {
-        "application/vnd.docker.multiplexed-stream"
-    };
+    let content_type =
+        if attachment.is_terminal || !is_new { RAW } else { "application/vnd.docker.multiplexed-stream" };
     match upgrade {
         Some(upgrade) => {
             tokio::spawn(async move {
@@ -36,16 +35,32 @@ pub fn answer(
                     connect(attachment, input, output).await;
                 }
             });
-            let mut response = Response::new(body::full(""));
-            *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-            let headers = response.headers_mut();
-            headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-            headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-            headers.insert(UPGRADE, HeaderValue::from_static("tcp"));
-            Ok(response)
+            Ok(switched(content_type))
         }
         None => Ok(typed(StatusCode::OK, content_type, body_of(attachment, request_body))),
     }
+}
+
+/// Tells the client something instead of connecting it.
+pub fn last_words(bytes: Vec<u8>, upgrade: Option<OnUpgrade>) -> Answer {
+    let Some(upgrade) = upgrade else { return Ok(typed(StatusCode::OK, RAW, body::full(bytes))) };
+    tokio::spawn(async move {
+        if let Ok(connection) = upgrade.await {
+            let mut connection = TokioIo::new(connection);
+            // A client that has gone does not want to know.
+            let _ = connection.write_all(&bytes).await;
+            let _ = connection.shutdown().await;
+        }
+    });
+    Ok(switched(RAW))
+}
+
+fn switched(content_type: &'static str) -> Response<Body> {
+    let mut response = typed(StatusCode::SWITCHING_PROTOCOLS, content_type, body::full(""));
+    let headers = response.headers_mut();
+    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("tcp"));
+    response
 }
 
 fn body_of(attachment: Attachment, request_body: Option<Incoming>) -> Body {
