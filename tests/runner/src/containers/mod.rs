@@ -13,6 +13,7 @@ use crate::programs;
 use crate::suite::Suite;
 
 mod images;
+mod network;
 mod options;
 mod python;
 mod servers;
@@ -53,7 +54,8 @@ pub fn add(suite: &mut Suite, artifacts: &Artifacts) -> anyhow::Result<()> {
         .chain(shapes::tests())
         .chain(shell::tests())
         .chain(python::tests())
-        .chain(servers::tests());
+        .chain(servers::tests())
+        .chain(network::tests());
     let tests: Vec<(String, Test)> = tests
         .map(|test| (format!("container/{}", test.name), test))
         .filter(|(name, _)| suite.is_selected(name))
