@@ -9,6 +9,7 @@ use crate::container::entry::Entry;
 use crate::events::Bus;
 use crate::exec::ExecRecord;
 use crate::images::Images;
+use crate::network::Networks;
 use crate::volumes::Volumes;
 
 /// Where and with what an engine works.
@@ -34,6 +35,7 @@ pub(crate) struct Inner {
     /// Containers by id.
     pub table: Mutex<Table>,
     pub volumes: Volumes,
+    pub networks: Networks,
     /// Processes that joined or will join containers, by id.
     pub execs: Mutex<HashMap<String, Arc<ExecRecord>>>,
 }
@@ -58,12 +60,14 @@ impl Engine {
                 .map_err(Error::system(format!("create `{}`", folder.display())))?;
         }
         let volumes = Volumes::open(settings.folder.join("volumes"))?;
+        let networks = Networks::open(settings.folder.join("networks"))?;
         let engine = Self {
             inner: Arc::new(Inner {
                 settings,
                 bus: Bus::default(),
                 table: Mutex::default(),
                 volumes,
+                networks,
                 execs: Mutex::default(),
             }),
         };

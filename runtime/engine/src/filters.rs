@@ -69,7 +69,7 @@ impl Filters {
 
     /// Whether the key is absent or one of its values matches.
     pub fn any(&self, key: &str, mut matches: impl FnMut(&str) -> bool) -> bool {
-        !self.has(key) || self.values(key).any(|value| matches(value))
+        !self.has(key) || self.values(key).any(&mut matches)
     }
 
     /// The single value of a key that is a yes or a no.

@@ -1,10 +1,11 @@
 //! `docker info` and `docker system df`.
 
+use crate::container::ListOptions;
 use crate::container::entry::Status;
 use crate::engine::blocking;
 use crate::models::{
-    ContainersDiskUsage, PluginsInfo, SystemDataUsageResponse, SystemInfo, SystemInfoCgroupDriverEnum,
-    SystemInfoCgroupVersionEnum, VolumesDiskUsage,
+    ContainerSummary, ContainerSummaryStateEnum, ContainersDiskUsage, PluginsInfo, SystemDataUsageResponse,
+    SystemInfo, SystemInfoCgroupDriverEnum, SystemInfoCgroupVersionEnum, Volume, VolumesDiskUsage,
 };
 use crate::{Engine, Error};
 
@@ -67,11 +68,36 @@ impl Engine {
     ///
     /// When a folder cannot be measured.
     pub async fn disk_usage(&self) -> Result<SystemDataUsageResponse, Error> {
-        let _ = blocking(|| Ok(())).await;
+        let containers =
+            self.container_list(ListOptions { all: true, size: true, ..ListOptions::default() }).await?;
+        let engine = self.clone();
+        let volumes = blocking(move || Ok(engine.volume_usage())).await?;
+        let number = |count: usize| i64::try_from(count).ok();
+        let container_size = |it: &ContainerSummary| it.size_rw.unwrap_or_default();
+        let is_active = |it: &ContainerSummary| it.state == Some(ContainerSummaryStateEnum::RUNNING);
+        let volume_size = |it: &Volume| it.usage_data.as_ref().map_or(0, |usage| usage.size);
+        let is_used = |it: &Volume| it.usage_data.as_ref().is_some_and(|usage| usage.ref_count > 0);
         Ok(SystemDataUsageResponse {
-            container_usage: Some(ContainersDiskUsage::default()),
-            volume_usage: Some(VolumesDiskUsage::default()),
+            container_usage: Some(ContainersDiskUsage {
+                active_count: number(containers.iter().filter(|it| is_active(it)).count()),
+                total_count: number(containers.len()),
+                reclaimable: Some(containers.iter().filter(|it| !is_active(it)).map(container_size).sum()),
+                total_size: Some(containers.iter().map(container_size).sum()),
+                items: Some(values(&containers)?),
+            }),
+            volume_usage: Some(VolumesDiskUsage {
+                active_count: number(volumes.iter().filter(|it| is_used(it)).count()),
+                total_count: number(volumes.len()),
+                reclaimable: Some(volumes.iter().filter(|it| !is_used(it)).map(volume_size).sum()),
+                total_size: Some(volumes.iter().map(volume_size).sum()),
+                items: Some(values(&volumes)?),
+            }),
             ..SystemDataUsageResponse::default()
         })
     }
+}
+
+fn values<T: serde::Serialize>(items: &[T]) -> Result<Vec<serde_json::Value>, Error> {
+    let values = items.iter().map(serde_json::to_value).collect::<Result<_, _>>();
+    values.map_err(|source| Error::Stored { what: "usage".to_owned(), source })
 }

@@ -1,5 +1,7 @@
 //! Containers for real, on the Linux that the tests run on. They need root and a static busybox, and say so when that is missing.
 
+#![expect(clippy::tests_outside_test_module, reason = "an integration test is a module of tests")]
+
 mod support;
 
 use std::time::Duration;
@@ -29,7 +31,7 @@ async fn a_container_runs_and_its_logs_and_exit_code_stay() {
 #[tokio::test(flavor = "multi_thread")]
 async fn attach_before_start_loses_nothing_and_ends_with_the_output() {
     let machine = machine!();
-    let body = r#"{"Image":"busybox","Cmd":["cat"],"OpenStdin":true,"StdinOnce":true,"AttachStdin":true}"#;
+    let body = r#"{"Image":"busybox","Cmd":["cat"],"OpenStdin":true,"StdinOnce":true,"AttachStdin":true,"HostConfig":{"NetworkMode":"none"}}"#;
     let id = machine.create(body).await.unwrap();
     let mut attachment = machine.attach(&id).await;
     let wait = machine.engine.container_wait(&id, Condition::NextExit).await.unwrap();
@@ -55,7 +57,7 @@ async fn attach_before_start_loses_nothing_and_ends_with_the_output() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_terminal_is_raw_and_has_a_size_and_detach_keys() {
     let machine = machine!();
-    let body = r#"{"Image":"busybox","Cmd":["sh"],"OpenStdin":true,"Tty":true,"HostConfig":{"ConsoleSize":[33,99]}}"#;
+    let body = r#"{"Image":"busybox","Cmd":["sh"],"OpenStdin":true,"Tty":true,"HostConfig":{"ConsoleSize":[33,99],"NetworkMode":"none"}}"#;
     let id = machine.create(body).await.unwrap();
     let mut attachment = machine.attach(&id).await;
     machine.engine.container_start(&id).await.unwrap();
@@ -81,7 +83,12 @@ async fn start_errors_have_dockers_words_and_codes() {
         ("/etc/passwd", 126, "permission denied"),
         ("/bin", 126, "is a directory"),
     ] {
-        let id = machine.create(&format!(r#"{{"Image":"busybox","Cmd":["{program}"]}}"#)).await.unwrap();
+        let id = machine
+            .create(&format!(
+                r#"{{"Image":"busybox","Cmd":["{program}"],"HostConfig":{{"NetworkMode":"none"}}}}"#
+            ))
+            .await
+            .unwrap();
         let error = machine.engine.container_start(&id).await.unwrap_err();
         assert!(error.to_string().contains(words), "{error}");
         assert_eq!((error.status(), error.exit_code()), (400, code));
@@ -325,4 +332,104 @@ async fn a_killed_shim_takes_its_container_along() {
     }
     machine.engine.container_start(&id).await.unwrap();
     machine.engine.container_kill(&id, None).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_are_copied_as_the_container_sees_them() {
+    let machine = machine!();
+    let host = r#"{"Binds":["vol:/vol"]}"#;
+    let id = machine
+        .start("echo in > /vol/file; ln -s /etc /tmp/link; ln -s / /tmp/root; echo up; sleep 100", host)
+        .await;
+    wait_for_log(&machine, &id, "up").await;
+    let stat = machine.engine.archive_stat(&id, "/tmp/link").await.unwrap();
+    assert_eq!((stat.name.as_str(), stat.link_target.as_str(), stat.mode >> 27), ("link", "/etc", 1));
+    assert_eq!(machine.engine.archive_stat(&id, "/none").await.unwrap_err().status(), 404);
+    for is_running in [true, false] {
+        if !is_running {
+            machine.engine.container_kill(&id, None).await.unwrap();
+        }
+        let (_, mut tar) = machine.engine.archive_get(&id, "/vol/file").await.unwrap();
+        let mut bytes = Vec::new();
+        within(tar.read_to_end(&mut bytes)).await.unwrap();
+        let mut archive = tar::Archive::new(bytes.as_slice());
+        let mut entry = archive.entries().unwrap().next().unwrap().unwrap();
+        let mut text = String::new();
+        std::io::Read::read_to_string(&mut entry, &mut text).unwrap();
+        assert_eq!((entry.path().unwrap().display().to_string().as_str(), text.as_str()), ("file", "in\n"));
+        // A link to what is outside leads to the container's own files.
+        let name = format!("put-{is_running}");
+        let mut tar = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_size(4);
+        header.set_mode(0o640);
+        header.set_uid(33);
+        tar.append_data(&mut header, &name, &b"text"[..]).unwrap();
+        let tar = tar.into_inner().unwrap();
+        machine.engine.archive_put(&id, "/tmp/root/home", Default::default(), &tar[..]).await.unwrap();
+        assert!(!std::path::Path::new("/home").join(&name).exists());
+        assert_eq!(machine.engine.archive_stat(&id, &format!("/home/{name}")).await.unwrap().size, 4);
+        let error =
+            machine.engine.archive_put(&id, "/etc/passwd", Default::default(), &tar[..]).await.unwrap_err();
+        assert_eq!(error.status(), 400);
+    }
+    let changes = machine.engine.container_changes(&id).await.unwrap();
+    let has = |path: &str, kind: i64| changes.iter().any(|it| it.path == path && it.kind as i64 == kind);
+    assert!(has("/home", 0) && has("/home/put-true", 1) && has("/tmp/link", 1), "{changes:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn top_and_pause_know_the_processes() {
+    let machine = machine!();
+    let id = machine.start("sleep 100 & while :; do echo tick; sleep 0.05; done", "{}").await;
+    wait_for_log(&machine, &id, "tick").await;
+    let top = machine.engine.container_top(&id, None).await.unwrap();
+    assert_eq!(top.titles.unwrap().last().unwrap(), "CMD");
+    assert!(top.processes.unwrap().iter().any(|row| row.last().unwrap() == "sleep 100"));
+    match machine.engine.container_pause(&id).await {
+        Ok(()) => {
+            let before = machine.logs(&id).await.len();
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            assert!(machine.logs(&id).await.len() <= before + 5);
+            assert_eq!(machine.engine.container_pause(&id).await.unwrap_err().status(), 409);
+            machine.engine.container_unpause(&id).await.unwrap();
+            machine.engine.container_pause(&id).await.unwrap();
+        }
+        Err(error) => println!("skipped: {error}"),
+    }
+    machine.engine.container_stop(&id, None, Some(0)).await.unwrap();
+    assert_eq!(machine.wait(&id).await, 137);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn containers_of_a_network_find_each_other_by_name() {
+    let machine = machine!();
+    let request = r#"{"Name":"net1","IPAM":{"Config":[{"Subnet":"172.29.231.0/24"}]}}"#;
+    if let Err(error) = machine.engine.network_create(serde_json::from_str(request).unwrap()).await {
+        println!("skipped: {error}");
+        return;
+    }
+    let body: serde_json::Value =
+        serde_json::from_str(&shell("sleep 100", r#"{"NetworkMode":"net1"}"#)).unwrap();
+    let first = machine
+        .engine
+        .container_create(Some("first"), serde_json::from_value(body).unwrap())
+        .await
+        .unwrap()
+        .id;
+    machine.engine.container_start(&first).await.unwrap();
+    let (text, code) = machine.run("ping -c 1 -W 5 first; ip route", r#"{"NetworkMode":"net1"}"#).await;
+    let inspected = machine.engine.network_inspect("net1").await.unwrap();
+    let busy = machine.engine.network_remove("net1").await.unwrap_err().status();
+    machine
+        .engine
+        .container_remove(&first, RemoveOptions { force: true, ..RemoveOptions::default() })
+        .await
+        .unwrap();
+    machine.engine.network_remove("net1").await.unwrap();
+    assert!(
+        code == 0 && text.contains("from 172.29.231.2") && text.contains("default via 172.29.231.1"),
+        "{text}"
+    );
+    assert_eq!((inspected.containers.unwrap().len(), busy), (1, 403));
 }

@@ -45,7 +45,7 @@ impl Engine {
         let networking = body.networking_config.clone().and_then(|config| config.endpoints_config);
         let config = merge(body, &image)?;
         let (path, args) = command(&config)?;
-        let endpoints = self.check_networks(&host_config, networking.unwrap_or_default(), &mut warnings)?;
+        let endpoints = self.check_networks(&host_config, networking.unwrap_or_default())?;
         let mut wished = mounts::of_request(&config, &host_config)?;
         self.add_volumes_from(&host_config, &mut wished)?;
 
@@ -63,6 +63,7 @@ impl Engine {
             mounts,
             endpoints,
             ports: HashMap::new(),
+            links: Vec::new(),
             state: State::default(),
             has_copied: false,
         });

@@ -10,6 +10,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::Error;
 use crate::models::{ContainerConfig, EndpointSettings, HostConfig, PortMap};
+use crate::network::Link;
 use crate::shim::client::Shim;
 use crate::shim::protocol::{Attach, Size};
 use crate::shim::{read_json, write_json};
@@ -123,6 +124,7 @@ pub struct Record {
     pub endpoints: HashMap<String, EndpointSettings>,
     /// What is published where, while it runs.
     pub ports: PortMap,
+    pub links: Vec<Link>,
     pub state: State,
     /// Whether volumes have their share of the image's files already.
     pub has_copied: bool,

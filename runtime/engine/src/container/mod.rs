@@ -1,6 +1,8 @@
 //! Containers: one verb, one file. [`entry`] is what the engine knows of one.
 
+mod archive;
 pub(crate) mod attach;
+mod changes;
 mod copy;
 mod create;
 pub(crate) mod entry;
@@ -14,16 +16,17 @@ mod run;
 mod signals;
 mod start;
 mod stop;
+mod top;
 mod validate;
 mod wait;
 
+pub(crate) use self::list::until;
 pub(crate) use self::start::host_name;
 use bytes::Bytes;
-use tokio::io::AsyncRead;
 use tokio::net::UnixStream;
 
-use crate::models::{ContainerTopResponse, ContainerWaitResponse, FilesystemChange};
-use crate::{Engine, Error, Filters};
+use crate::models::ContainerWaitResponse;
+use crate::{Engine, Filters};
 
 /// Whether a verb had anything to do; if not, the answer is 304.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,83 +174,4 @@ impl Engine {
     pub fn containers_of_image(&self, image: &str) -> usize {
         self.all().iter().filter(|entry| entry.record().image == image).count()
     }
-
-    /// Lists its processes as `ps` does with these arguments.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NotRunning`], [`Error::Unsupported`] for arguments.
-    pub async fn container_top(
-        &self,
-        reference: &str,
-        ps_args: Option<&str>,
-    ) -> Result<ContainerTopResponse, Error> {
-        let _ = ps_args;
-        missing(reference)
-    }
-
-    /// What it changed of its image's files.
-    ///
-    /// # Errors
-    ///
-    /// When the files cannot be read.
-    pub async fn container_changes(&self, reference: &str) -> Result<Vec<FilesystemChange>, Error> {
-        missing(reference)
-    }
-
-    /// Looks at a path in it.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NoSuchPath`].
-    pub async fn archive_stat(&self, reference: &str, path: &str) -> Result<PathStat, Error> {
-        let _ = path;
-        missing(reference)
-    }
-
-    /// Gives a path as a tar.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NoSuchPath`].
-    pub async fn archive_get(
-        &self,
-        reference: &str,
-        path: &str,
-    ) -> Result<(PathStat, Box<dyn AsyncRead + Send + Unpin>), Error> {
-        let _ = path;
-        missing(reference)
-    }
-
-    /// Unpacks a tar in a folder in it.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NoSuchPath`], [`Error::Invalid`] for broken archives.
-    pub async fn archive_put(
-        &self,
-        reference: &str,
-        path: &str,
-        options: PutOptions,
-        tar: impl AsyncRead + Send + Unpin,
-    ) -> Result<(), Error> {
-        let _ = (path, options, tar);
-        missing(reference)
-    }
-
-    /// Its whole file system as a tar.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be read.
-    pub async fn container_export(
-        &self,
-        reference: &str,
-    ) -> Result<Box<dyn AsyncRead + Send + Unpin>, Error> {
-        missing(reference)
-    }
-}
-
-fn missing<T>(reference: &str) -> Result<T, Error> {
-    Err(Error::Unsupported(format!("this verb (for `{reference}`)")))
 }

@@ -2,6 +2,7 @@
 //!
 //! To be called before any thread is started: these roles fork.
 
+pub(crate) mod archive;
 mod init;
 
 use std::ffi::OsString;
@@ -19,6 +20,7 @@ pub fn main(args: &[OsString]) -> Option<ExitCode> {
         return Some(init::main(args.get(1..).unwrap_or_default()));
     }
     match (args.get(1)?.to_str()?, args.get(2..)?) {
+        ("archive", [job]) => Some(archive::main(job.to_str()?)),
         ("shim", [folder]) => Some(crate::shim::main(Path::new(folder))),
         _ => None,
     }

@@ -57,7 +57,7 @@ pub fn open_terminal(first: Pid) -> Result<(OwnedFd, OwnedFd), Error> {
         .map_err(Error::io(what))?;
     let system = rustix::fs::fstatfs(&at).map_err(Error::system(what))?;
     let status = rustix::fs::fstat(&at).map_err(Error::system(what))?;
-    if i64::from(system.f_type) != DEVPTS || status.st_rdev != rustix::fs::makedev(5, 2) {
+    if system.f_type != DEVPTS || status.st_rdev != rustix::fs::makedev(5, 2) {
         return Err(Error::Unsupported { what: "terminal", value: "/dev/pts/ptmx".to_owned() });
     }
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
