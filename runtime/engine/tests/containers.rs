@@ -364,6 +364,8 @@ async fn files_are_copied_as_the_container_sees_them() {
         header.set_size(4);
         header.set_mode(0o640);
         header.set_uid(33);
+        header.set_gid(34);
+        header.set_mtime(1);
         tar.append_data(&mut header, &name, &b"text"[..]).unwrap();
         let tar = tar.into_inner().unwrap();
         machine.engine.archive_put(&id, "/tmp/root/home", Default::default(), &tar[..]).await.unwrap();
