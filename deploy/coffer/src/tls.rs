@@ -158,3 +158,66 @@ impl ServerCertVerifier for Pin {
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+    use std::thread;
+
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::server::WebPkiClientVerifier;
+    use rustls::{RootCertStore, ServerConfig, ServerConnection, Stream};
+
+    use super::*;
+
+    #[test]
+    fn the_fingerprint_is_found_in_the_console() {
+        let hex = "0A".repeat(32);
+        let console = format!("[ 0.1] x\r\ncoffer: api on 0.0.0.0:2376, certificate sha256:{hex}\r\nmore\n");
+        assert_eq!(fingerprint(&console), Some(hex.to_lowercase()));
+        assert_eq!(fingerprint("coffer: api on 0.0.0.0:2376, certificate sha256:12"), None);
+    }
+
+    /// A server that takes our clients only and answers each ping.
+    fn serve(client: &Client, connections: usize) -> (SocketAddrV4, String, thread::JoinHandle<()>) {
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::default().self_signed(&key).unwrap();
+        let fingerprint = hex(&Sha256::digest(certificate.der()));
+        let provider = Arc::new(ring::default_provider());
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(client.authority.as_bytes()).unwrap()).unwrap();
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+        let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_client_cert_verifier(verifier.build().unwrap())
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .unwrap();
+        let config = Arc::new(config);
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = thread::spawn(move || {
+            for _ in 0..connections {
+                let (mut socket, _) = listener.accept().unwrap();
+                let mut connection = ServerConnection::new(Arc::clone(&config)).unwrap();
+                let mut stream = Stream::new(&mut connection, &mut socket);
+                // A client that refuses us ends the handshake.
+                if stream.read(&mut [0; 512]).is_ok() {
+                    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
+                }
+            }
+        });
+        (SocketAddrV4::new(Ipv4Addr::LOCALHOST, port), fingerprint, server)
+    }
+
+    #[test]
+    fn only_the_certificate_of_the_console_is_trusted() {
+        let client = Client::make("test").unwrap();
+        let (address, fingerprint, server) = serve(&client, 2);
+        let pem = ping(address, &client, &fingerprint).unwrap();
+        assert!(pem.starts_with("-----BEGIN CERTIFICATE-----"));
+        assert!(ping(address, &client, &"00".repeat(32)).is_err());
+        server.join().unwrap();
+    }
+}
