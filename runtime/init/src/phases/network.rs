@@ -125,8 +125,11 @@ impl Network {
         let client = Client::new(mac, u32::from_ne_bytes(transaction), start);
         let name = link.name.clone();
         self.lease = Some(Leasing { socket: Socket::open(&name)?, link, client });
-        while self.lease().is_none() {
+        loop {
             self.tend()?;
+            if self.lease().is_some() {
+                return Ok(());
+            }
             let Some(left) = LEASE_PATIENCE.checked_sub(start.elapsed()) else {
                 println!("coffer: no DHCP server has answered on {name} yet");
                 return Ok(());
@@ -136,7 +139,6 @@ impl Network {
             // Interrupted, timed out or ready: looked at above.
             let _ = poll(&mut [socket], Timespec::try_from(left).ok().as_ref());
         }
-        Ok(())
     }
 
     /// Writes the configured name servers, or those of the lease.
