@@ -23,7 +23,7 @@ pub fn main() -> ! {
     }
     let _ = fs::set_permissions("/tmp", fs::Permissions::from_mode(0o1777));
     mount_terminals();
-    load_module();
+    load_modules();
     bring_loopback_up();
 
     let filters = selected();
@@ -62,15 +62,18 @@ fn bring_loopback_up() {
     }
 }
 
-/// Loads the one module that the oracle needs: Debian's kernel has overlayfs as one. Coffer's initramfs has no such file.
-fn load_module() {
-    let Ok(module) = fs::File::open("/overlay.ko") else { return };
-    let number = std::os::fd::AsRawFd::as_raw_fd(&module).unsigned_abs() as usize;
-    let arguments = [number, c"".as_ptr() as usize, 0];
-    // SAFETY: the module is the kernel's own; the parameters are an empty string.
-    let result = unsafe { crate::raw::syscall(libc::SYS_finit_module, arguments) };
-    if let Err(error) = result {
-        println!("abi: load overlay.ko: {error}");
+/// Loads the modules that the oracle needs, in the order of their numbers. Coffer's initramfs has none.
+fn load_modules() {
+    for number in 1.. {
+        let name = format!("/module{number}.ko");
+        let Ok(module) = fs::File::open(&name) else { return };
+        let fd = std::os::fd::AsRawFd::as_raw_fd(&module).unsigned_abs() as usize;
+        let arguments = [fd, c"".as_ptr() as usize, 0];
+        // SAFETY: the module is the kernel's own; the parameters are an empty string.
+        let result = unsafe { crate::raw::syscall(libc::SYS_finit_module, arguments) };
+        if let Err(error) = result {
+            println!("abi: load {name}: {error}");
+        }
     }
 }
 

@@ -20,6 +20,7 @@ mod inet;
 mod ipc;
 mod memory;
 mod namespaces;
+mod net;
 mod netlink;
 mod pipe;
 mod proc;
@@ -53,6 +54,7 @@ const AREAS: &[&[&[Case]]] = &[
     namespaces::CASES,
     netlink::CASES,
     cgroup::CASES,
+    net::CASES,
 ];
 
 fn all() -> impl Iterator<Item = &'static Case> {

@@ -1,6 +1,6 @@
 //! AF_NETLINK: netlink(7), rtnetlink(7).
 
-mod conversation;
+pub mod conversation;
 mod files;
 mod link;
 mod socket;

@@ -45,8 +45,8 @@ pub fn add(suite: &mut Suite, kernel: &Kernel, cpus: u32) -> anyhow::Result<()> 
     let folder = Arc::new(tempfile::tempdir().context("cannot make a temporary folder")?);
     let initramfs = folder.path().join("abi.cpio");
     programs::initramfs(&program, &initramfs)?;
-    if let Kernel::Linux { overlay, .. } = kernel {
-        append_module(&initramfs, overlay)?;
+    if let Kernel::Linux { modules, .. } = kernel {
+        append_modules(&initramfs, modules)?;
     }
     let known: BTreeMap<&str, &str> = match kernel {
         Kernel::Coffer(_) => {
@@ -157,17 +157,20 @@ fn filters(names: &[String]) -> String {
     areas.join(",")
 }
 
-/// Appends a second archive with Debian's overlayfs, which the program loads.
-fn append_module(initramfs: &Path, module: &PathBuf) -> anyhow::Result<()> {
+/// Appends a second archive with Debian's modules, numbered in their order, which the program loads.
+fn append_modules(initramfs: &Path, modules: &[PathBuf]) -> anyhow::Result<()> {
     const ALIGNMENT: usize = 512;
-    let bytes = fs::read(module).with_context(|| format!("cannot read {}", module.display()))?;
     let mut archive = fs::read(initramfs).context("cannot read the initramfs")?;
     archive.resize(archive.len().next_multiple_of(ALIGNMENT), 0);
-    let size = u32::try_from(bytes.len()).context("overlay.ko is too large")?;
-    let header = cpio::newc::Builder::new("overlay.ko").ino(1).mode(0o100_644).nlink(1);
-    let mut writer = header.write(&mut archive, size);
-    std::io::Write::write_all(&mut writer, &bytes).context("cannot append to the initramfs")?;
-    writer.finish().context("cannot append to the initramfs")?;
+    for (number, module) in (1..).zip(modules) {
+        let bytes = fs::read(module).with_context(|| format!("cannot read {}", module.display()))?;
+        let size = u32::try_from(bytes.len()).context("a module is too large")?;
+        let name = format!("module{number}.ko");
+        let header = cpio::newc::Builder::new(&name).ino(number).mode(0o100_644).nlink(1);
+        let mut writer = header.write(&mut archive, size);
+        std::io::Write::write_all(&mut writer, &bytes).context("cannot append to the initramfs")?;
+        writer.finish().context("cannot append to the initramfs")?;
+    }
     cpio::newc::trailer(&mut archive).context("cannot append to the initramfs")?;
     fs::write(initramfs, archive).context("cannot write the initramfs")
 }

@@ -11,13 +11,17 @@ use anyhow::{Context as _, bail, ensure};
 use coffer_harness::control::{Command, Event, Run};
 use coffer_harness::{Artifacts, Boot, Disk, Finished, IMAGE_DISK, Machine, Session, Streams};
 
+/// Modules that cases need, each after those that it needs itself.
+const MODULES: [&str; 5] =
+    ["fs/overlayfs/overlay", "net/llc/llc", "net/802/stp", "net/bridge/bridge", "drivers/net/veth"];
+
 /// A kernel that ABI cases run on.
 #[derive(Debug, Clone)]
 pub enum Kernel {
     /// Ours.
     Coffer(PathBuf),
-    /// Debian's stock kernel, and its overlayfs, which it has as a module.
-    Linux { kernel: PathBuf, overlay: PathBuf },
+    /// Debian's stock kernel, and what the cases need of it that it has as modules, in the order in which they are loaded.
+    Linux { kernel: PathBuf, modules: Vec<PathBuf> },
 }
 
 impl Kernel {
@@ -32,8 +36,9 @@ impl Kernel {
         }
         kernels.sort();
         let release = kernels.pop().context(missing)?;
-        let overlay = format!("/lib/modules/{release}/kernel/fs/overlayfs/overlay.ko").into();
-        Ok(Self::Linux { kernel: format!("/boot/vmlinuz-{release}").into(), overlay })
+        let module = |name| PathBuf::from(format!("/lib/modules/{release}/kernel/{name}.ko"));
+        let modules = MODULES.map(module).to_vec();
+        Ok(Self::Linux { kernel: format!("/boot/vmlinuz-{release}").into(), modules })
     }
 
     /// The file.

@@ -1,0 +1,11 @@
+//! Networks between namespaces: cables (veth(4)), bridges, routers, address translation.
+
+use crate::case::Case;
+
+mod bridge;
+mod cable;
+mod lab;
+mod nat;
+mod router;
+
+pub const CASES: &[&[Case]] = &[cable::CASES, router::CASES, bridge::CASES, nat::CASES];
