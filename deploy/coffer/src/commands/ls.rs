@@ -5,30 +5,42 @@ use serde::Serialize;
 use crate::output::Output;
 use crate::state::{Home, Record};
 
+/// What a program gets of each machine.
 #[derive(Debug, Serialize)]
-struct Row {
-    name: String,
-    /// `running`, `stopped`, or `unfinished` for a launch that was interrupted.
-    state: &'static str,
-    #[serde(flatten)]
-    record: Option<Record>,
+#[serde(untagged)]
+enum Row {
+    Launched {
+        /// `running` or `stopped`.
+        state: &'static str,
+        #[serde(flatten)]
+        record: Record,
+    },
+    /// A launch that goes on, or was interrupted.
+    Unfinished { state: &'static str, name: String },
 }
 
 pub fn main(output: Output) -> anyhow::Result<()> {
     let mut rows = Vec::new();
     for home in Home::all()? {
-        let record = home.record()?;
-        let state = match (&record, home.process()) {
-            (None, _) => "unfinished",
-            (Some(_), Some(_)) => "running",
-            (Some(_), None) => "stopped",
-        };
-        rows.push(Row { name: home.name.clone(), state, record });
+        rows.push(match home.record()? {
+            Some(record) => {
+                let state = if home.process().is_some() { "running" } else { "stopped" };
+                Row::Launched { state, record }
+            }
+            None => Row::Unfinished { state: "unfinished", name: home.name },
+        });
     }
-    let mut text = format!("{:20} {:10} {:26} CONTEXT", "NAME", "STATE", "API");
-    for Row { name, state, record } in &rows {
-        let (api, context) = record.as_ref().map_or(("", ""), |record| (&record.api, &record.context));
-        text.push_str(format!("\n{name:20} {state:10} {api:26} {context}").trim_end());
+    let mut text = line("NAME", "STATE", "API", "CONTEXT");
+    for row in &rows {
+        text.push('\n');
+        text.push_str(&match row {
+            Row::Launched { state, record } => line(&record.name, state, &record.api, &record.context),
+            Row::Unfinished { state, name } => line(name, state, "", ""),
+        });
     }
     output.print(&text, &rows)
+}
+
+fn line(name: &str, state: &str, api: &str, context: &str) -> String {
+    format!("{name:20} {state:10} {api:26} {context}").trim_end().to_owned()
 }
