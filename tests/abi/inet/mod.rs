@@ -1,4 +1,4 @@
-//! Sockets of AF_INET over the loopback link: ip(7), tcp(7), udp(7).
+//! Sockets of AF_INET, most of them over the loopback link: ip(7), tcp(7), udp(7).
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
@@ -11,6 +11,7 @@ use crate::case::{Case, Outcome};
 mod close;
 mod connect;
 mod edge;
+mod link;
 mod option;
 mod port;
 mod raw;
@@ -26,6 +27,7 @@ pub const CASES: &[&[Case]] = &[
     option::CASES,
     raw::CASES,
     udp::CASES,
+    link::CASES,
 ];
 
 /// Both ends of a connection over the loopback link: who connected, who accepted.
