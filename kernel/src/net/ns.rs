@@ -144,6 +144,9 @@ impl NetNs {
     /// ESRCH for a process that is at its end.
     pub fn current() -> Result<Arc<Self>> {
         let thread = Thread::current().ok_or(Errno::ESRCH)?;
+        if let Some(own) = thread.own_network() {
+            return Ok(own);
+        }
         Ok(thread.process().namespaces().ok_or(Errno::ESRCH)?.net.clone())
     }
 

@@ -72,6 +72,9 @@ pub fn clone(context: &mut Context<'_>, request: &CloneRequest) -> Result<u32> {
     let stack = if flags & (CLONE_VM | CLONE_VFORK) == CLONE_VM { NO_ALTERNATE_STACK } else { stack };
     let mask = context.thread.signals.mask();
     let thread = Thread::new(child_process.clone(), id.clone(), mask, stack, context.thread.name());
+    if flags & CLONE_THREAD != 0 {
+        thread.replace_own_network(context.thread.own_network());
+    }
     if flags & CLONE_CHILD_CLEARTID != 0 {
         thread.clear_child_tid.store(request.child_tid, Ordering::Relaxed);
     }
@@ -193,7 +196,10 @@ fn new_process(
     let fds = if flags & CLONE_FILES != 0 { fds } else { Arc::new(fds.duplicate()?) };
     let place = parent.place();
     let place = if flags & CLONE_FS != 0 { place } else { Arc::new(place.duplicate()) };
-    let namespaces = parent.namespaces().ok_or(Errno::ESRCH)?;
+    let mut namespaces = parent.namespaces().ok_or(Errno::ESRCH)?;
+    if let Some(net) = context.thread.own_network() {
+        namespaces = Arc::new(Namespaces { net, ..(*namespaces).clone() });
+    }
     let namespaces = if flags & super::namespace::CLONE_NAMESPACES != 0 {
         // The new pid namespace is the one that the id was made in.
         let new = namespaces.with_new(flags & !CLONE_NEWPID, &place, seat.cgroup(parent))?;

@@ -6,6 +6,7 @@ pub mod user_loop;
 pub mod wait;
 
 use crate::error::{Errno, Result};
+use crate::net::ns::NetNs;
 use crate::process::Process;
 use crate::process::namespace::pid::PidNamespace;
 use crate::process::pid::Pid;
@@ -48,6 +49,8 @@ pub struct Thread {
     /// The call that just ended with ERESTART*: number in the upper half, errno in the lower; 0: none. A load on the way out of every call.
     interrupted: AtomicU64,
     unknown_call: AtomicU64,
+    /// The network namespace that it alone has moved to; otherwise its process's.
+    network: SpinLock<Option<Arc<NetNs>>>,
 }
 
 impl Thread {
@@ -74,6 +77,7 @@ impl Thread {
             restart: restart::Restart::default(),
             interrupted: AtomicU64::new(0),
             unknown_call: AtomicU64::new(u64::MAX),
+            network: SpinLock::new(None),
         });
         id.attach_thread(&thread);
         thread
@@ -87,6 +91,18 @@ impl Thread {
     /// Its process.
     pub fn process(&self) -> &Arc<Process> {
         &self.process
+    }
+
+    /// The network namespace that it alone has moved to (setns(2) of one thread of several).
+    pub fn own_network(&self) -> Option<Arc<NetNs>> {
+        self.network.lock().clone()
+    }
+
+    /// Moves to a network namespace, away from the other threads.
+    pub fn replace_own_network(&self, network: Option<Arc<NetNs>>) {
+        let old = core::mem::replace(&mut *self.network.lock(), network);
+        // Outside of the lock: the last one out tears a namespace down.
+        drop(old);
     }
 
     /// Its id, with a number for each namespace.

@@ -1,4 +1,8 @@
 //! The server against clients that are up to no good, over real sockets.
+#![expect(
+    clippy::unwrap_used,
+    reason = "all of this is tests, which clippy cannot tell outside of a test function"
+)]
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;

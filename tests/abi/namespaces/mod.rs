@@ -1,10 +1,11 @@
-//! Namespaces: mount, pid, uts, ipc (namespaces(7)).
+//! Namespaces: mount, network, pid, uts, ipc (namespaces(7)).
 
 use crate::case::Case;
 
 mod files;
 mod mount;
+mod net;
 mod pid;
 mod uts;
 
-pub const CASES: &[&[Case]] = &[files::CASES, mount::CASES, uts::CASES, pid::CASES];
+pub const CASES: &[&[Case]] = &[files::CASES, mount::CASES, net::CASES, uts::CASES, pid::CASES];

@@ -3,11 +3,13 @@
 use super::{CLONE_NAMESPACES, Namespaces};
 use crate::error::{Errno, Error, Result};
 use crate::fs::pseudo::namespace::Namespace;
+use crate::net::ns::NetNs;
 use crate::process::Process;
 use crate::process::credentials::Capability;
+use crate::thread::Thread;
 use alloc::sync::Arc;
 use coffer_abi_types::process::{
-    CLONE_FILES, CLONE_FS, CLONE_NEWNS, CLONE_SIGHAND, CLONE_SYSVSEM, CLONE_THREAD, CLONE_VM,
+    CLONE_FILES, CLONE_FS, CLONE_NEWNET, CLONE_NEWNS, CLONE_SIGHAND, CLONE_SYSVSEM, CLONE_THREAD, CLONE_VM,
 };
 
 /// Stops sharing what `flags` name.
@@ -34,7 +36,11 @@ pub fn unshare(process: &Arc<Process>, flags: u64) -> Result<()> {
     }
     if flags & CLONE_NAMESPACES != 0 {
         let old = process.namespaces().ok_or(Errno::ESRCH)?;
-        let new = old.with_new(flags, &place, process.cgroup.get())?;
+        let mut new = old.with_new(flags, &place, process.cgroup.get())?;
+        if flags & CLONE_NEWNET != 0 {
+            let net = core::mem::replace(&mut new.net, old.net.clone());
+            move_network(process, net, &mut new);
+        }
         process.replace_namespaces(Some(Arc::new(new)));
     }
     drop(process.replace_place(Some(place)));
@@ -57,12 +63,12 @@ pub fn enter(process: &Arc<Process>, targets: &[Namespace]) -> Result<()> {
         return Err(Errno::EPERM.into());
     }
     let mut new: Namespaces = (*process.namespaces().ok_or(Errno::ESRCH)?).clone();
-    let mut mount_root = None;
+    let (mut mount_root, mut new_network) = (None, None);
     for target in targets {
         match target {
             Namespace::Uts(uts) => new.uts = uts.clone(),
             Namespace::Ipc(ipc) => new.ipc = ipc.clone(),
-            Namespace::Net(net) => new.net = net.clone(),
+            Namespace::Net(net) => new_network = Some(net.clone()),
             Namespace::Cgroup(cgroup) => new.cgroup = cgroup.clone(),
             Namespace::Pid(pid) => {
                 // Only downwards: ids must not leave their namespace (setns(2)).
@@ -91,6 +97,23 @@ pub fn enter(process: &Arc<Process>, targets: &[Namespace]) -> Result<()> {
         place.set_root(root.clone());
         place.set_cwd(root);
     }
+    if let Some(net) = new_network {
+        move_network(process, net, &mut new);
+    }
     process.replace_namespaces(Some(Arc::new(new)));
     Ok(())
+}
+
+/// Takes the calling thread, or with it a process that has no other, to `net`.
+// COMPAT: network namespaces are the only ones that a thread can have to itself; the others belong to the process.
+fn move_network(process: &Process, net: Arc<NetNs>, new: &mut Namespaces) {
+    let own = if process.thread_count() > 1 {
+        Some(net)
+    } else {
+        new.net = net;
+        None
+    };
+    if let Some(thread) = Thread::current() {
+        thread.replace_own_network(own);
+    }
 }

@@ -45,7 +45,11 @@ impl Engine {
         let networking = body.networking_config.clone().and_then(|config| config.endpoints_config);
         let config = merge(body, &image)?;
         let (path, args) = command(&config)?;
-        let endpoints = self.check_networks(&host_config, networking.unwrap_or_default())?;
+        // The client takes every 404 of this call for a missing image, and would pull.
+        let endpoints =
+            self.check_networks(&host_config, networking.unwrap_or_default()).map_err(|error| {
+                if error.status() == 404 { Error::Invalid(error.to_string()) } else { error }
+            })?;
         let mut wished = mounts::of_request(&config, &host_config)?;
         self.add_volumes_from(&host_config, &mut wished)?;
 

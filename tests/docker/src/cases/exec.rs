@@ -76,7 +76,9 @@ fn detached(docker: &Docker) -> anyhow::Result<()> {
 
 fn failures(docker: &Docker) -> anyhow::Result<()> {
     with_sleeper(docker, "exec-failures", || {
-        docker.refused(&["exec", "exec-failures", "no-such-program"], 127, "no-such-program")?;
+        // The stream is open by then, so the reason comes as the program's output would: on standard output.
+        let output = docker.run(&["exec", "exec-failures", "no-such-program"])?;
+        ensure!(output.code == Some(127) && output.stdout.contains("no-such-program"), "{output:?}");
         docker.refused(&["exec", "no-such-container", "true"], 1, "no such container")?;
         docker.ok(&["stop", "-t", "0", "exec-failures"])?;
         docker.refused(&["exec", "exec-failures", "true"], 1, "is not running")

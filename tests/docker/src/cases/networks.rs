@@ -1,6 +1,6 @@
 //! docker network, --network, -p.
 
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ fn address(docker: &Docker) -> anyhow::Result<()> {
         IMAGE,
         "sh",
         "-c",
-        "ip -4 addr show eth0; ip route; cat /etc/resolv.conf",
+        "ip addr show eth0; ip route; cat /etc/resolv.conf",
     ])?;
     ensure!(said.contains("inet 172.17.0.") && said.contains("default via 172.17.0.1"), "{said:?}");
     ensure!(said.contains("nameserver"), "{said:?}");
@@ -64,11 +64,12 @@ fn host(docker: &Docker) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Starts a server that answers with its name on port 80.
+/// Starts a server that answers with its name on port 80. busybox's own HTTP client and server look names up with what the image lacks,
+/// and crash in glibc for it, on Linux as well.
 fn serve(docker: &Docker, options: &[&str], name: &str) -> anyhow::Result<()> {
     with_image(docker)?;
-    let script = format!("mkdir /www; echo i am {name} > /www/index.html; exec httpd -f -v -p 80 -h /www");
-    docker.ok(&[&["run", "-d", "--name", name], options, &[IMAGE, "sh", "-c", &script]].concat())?;
+    let server = ["nc", "-lk", "-p", "80", "-e", "echo", "i am", name];
+    docker.ok(&[&["run", "-d", "--name", name], options, &[IMAGE], &server].concat())?;
     docker.until("the server", || {
         Ok(docker.run(&["exec", name, "nc", "-z", "127.0.0.1", "80"])?.code == Some(0))
     })
@@ -76,10 +77,9 @@ fn serve(docker: &Docker, options: &[&str], name: &str) -> anyhow::Result<()> {
 
 fn reach(docker: &Docker) -> anyhow::Result<()> {
     serve(docker, &[], "reached")?;
-    let url = format!("http://{}/", address_of(docker, "reached")?);
-    let said = docker.ok(&["run", "--rm", IMAGE, "wget", "-q", "-O", "-", "-T", "10", &url])?;
-    ensure!(said == "i am reached", "{said:?}");
     let target = address_of(docker, "reached")?;
+    let said = docker.ok(&["run", "--rm", IMAGE, "nc", "-w", "10", &target, "80"])?;
+    ensure!(said == "i am reached", "{said:?}");
     docker.ok(&["run", "--rm", IMAGE, "ping", "-c", "1", "-W", "10", &target])?;
     docker.ok(&["rm", "-f", "reached"])?;
     Ok(())
@@ -88,9 +88,9 @@ fn reach(docker: &Docker) -> anyhow::Result<()> {
 fn isolated(docker: &Docker) -> anyhow::Result<()> {
     docker.ok(&["network", "create", "island"])?;
     serve(docker, &["--network", "island"], "islander")?;
-    let url = format!("http://{}/", address_of(docker, "islander")?);
+    let target = address_of(docker, "islander")?;
     let fetch = |network: &str| {
-        docker.run(&["run", "--rm", "--network", network, IMAGE, "wget", "-q", "-O", "-", "-T", "3", &url])
+        docker.run(&["run", "--rm", "--network", network, IMAGE, "nc", "-w", "3", &target, "80"])
     };
     ensure!(fetch("island")?.stdout.trim() == "i am islander", "not reached from its own network");
     ensure!(fetch("bridge")?.code != Some(0), "reached from another network");
@@ -136,10 +136,9 @@ fn published(docker: &Docker) -> anyhow::Result<()> {
     let mut stream =
         TcpStream::connect(address.as_str()).with_context(|| format!("cannot reach {address}"))?;
     stream.set_read_timeout(Some(Duration::from_secs(20)))?;
-    stream.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
-    ensure!(answer.ends_with("i am published\n"), "{answer:?}");
+    ensure!(answer == "i am published\n", "{answer:?}");
     docker.ok(&["rm", "-f", "published"])?;
     Ok(())
 }
