@@ -46,8 +46,9 @@ pub fn build(uki: &[u8]) -> Result<Vec<u8>, Error> {
     fatfs::format_volume(&mut volume, options).map_err(Error::write("the EFI system partition"))?;
     fill(&mut volume, uki).map_err(Error::write("the EFI system partition"))?;
     let mut bytes = volume.into_inner();
-    mend_parent_entry(&mut bytes)
-        .ok_or_else(|| Error::input("the EFI system partition", "its folder EFI is missing"))?;
+    mend_folders(&mut bytes).ok_or_else(|| {
+        Error::input("the EFI system partition", "its folders are not as they were written")
+    })?;
     Ok(bytes)
 }
 
@@ -64,26 +65,44 @@ fn fill(volume: &mut Cursor<Vec<u8>>, uki: &[u8]) -> std::io::Result<()> {
     file_system.unmount()
 }
 
-/// Makes the `..` entry of `/EFI` say cluster 0, which is how FAT32 names the root; `fatfs` 0.3 writes the root's real
-/// cluster, and fsck.vfat calls that damage.
-fn mend_parent_entry(volume: &mut [u8]) -> Option<()> {
+/// Drops long names, of which no name here has need, and makes the `..` entry of `/EFI` say cluster 0, which is how FAT32 names the root.
+/// `fatfs` 0.3 gives even `.` and `..` a long name and writes the root's real cluster; fsck.vfat calls both damage.
+fn mend_folders(volume: &mut [u8]) -> Option<()> {
     const ENTRY: usize = 32;
-    let number = |at: usize| Some(u32::from_le_bytes(*volume.get(at..)?.first_chunk()?) as usize);
-    let short = |at: usize| Some(usize::from(u16::from_le_bytes(*volume.get(at..)?.first_chunk()?)));
+    const ATTRIBUTES: usize = 11;
+    const LONG_NAME: u8 = 0x0f;
+    let number =
+        |volume: &[u8], at: usize| Some(u32::from_le_bytes(*volume.get(at..)?.first_chunk()?) as usize);
+    let short =
+        |volume: &[u8], at: usize| Some(usize::from(u16::from_le_bytes(*volume.get(at..)?.first_chunk()?)));
     let sector = usize::from(SECTOR);
-    let (reserved, tables, table_len, root) =
-        (short(14)?, usize::from(*volume.get(16)?), number(36)?, number(44)?);
+    let (reserved, tables) = (short(volume, 14)?, usize::from(*volume.get(16)?));
+    let table_len = number(volume, 36)?;
     // One sector a cluster; clusters count from 2.
     let cluster = |index: usize| (reserved + tables * table_len + index.checked_sub(2)?).checked_mul(sector);
 
-    let root_start = cluster(root)?;
-    let folders = volume.get(root_start..root_start + sector)?;
-    let index = folders.chunks_exact(ENTRY).position(|entry| entry.starts_with(b"EFI        "))?;
-    let folder = root_start + index * ENTRY;
-    let parent = cluster(short(folder + 20)? << 16 | short(folder + 26)?)? + ENTRY;
-    let parent = volume.get_mut(parent..parent + ENTRY).filter(|entry| entry.starts_with(b".. "))?;
-    parent[20..22].fill(0);
-    parent[26..28].fill(0);
+    let mut folder = cluster(number(volume, 44)?)?;
+    for (name, is_last) in [(b"EFI        ", false), (b"BOOT       ", false), (b"BOOTX64 EFI", true)] {
+        let entries = volume.get_mut(folder..folder + sector)?;
+        let kept: Vec<u8> = entries
+            .chunks_exact(ENTRY)
+            .filter(|entry| entry[ATTRIBUTES] != LONG_NAME)
+            .flatten()
+            .copied()
+            .chain(std::iter::repeat(0))
+            .take(sector)
+            .collect();
+        entries.copy_from_slice(&kept);
+        if name.starts_with(b"BOOT ") {
+            let parent = entries.chunks_exact_mut(ENTRY).find(|entry| entry.starts_with(b".. "))?;
+            parent[20..22].fill(0);
+            parent[26..28].fill(0);
+        }
+        let entry = kept.chunks_exact(ENTRY).find(|entry| entry.starts_with(name))?;
+        if !is_last {
+            folder = cluster(short(entry, 20)? << 16 | short(entry, 26)?)?;
+        }
+    }
     Some(())
 }
 

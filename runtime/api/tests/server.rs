@@ -1,5 +1,6 @@
 //! The server against clients that are up to no good, over real sockets.
 #![expect(
+    clippy::tests_outside_test_module,
     clippy::unwrap_used,
     reason = "all of this is tests, which clippy cannot tell outside of a test function"
 )]

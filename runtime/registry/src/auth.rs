@@ -231,7 +231,7 @@ mod tests {
             service: Some("registry.example".to_owned()),
             scope: Some("repository:a/b:pull,push".to_owned()),
         };
-        assert_eq!(parse(hub), [bearer.clone()]);
+        assert_eq!(parse(hub), std::slice::from_ref(&bearer));
         assert_eq!(parse("Basic realm=\"x\""), [Challenge::Basic]);
         assert_eq!(parse(&format!("Basic realm=\"x, y\", {hub}")), [Challenge::Basic, bearer]);
         assert_eq!(parse("Negotiate, basic"), [Challenge::Basic]);

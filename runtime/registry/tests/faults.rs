@@ -1,4 +1,9 @@
 //! Pulling from a registry that misbehaves, over real sockets, into a real store.
+#![expect(
+    clippy::tests_outside_test_module,
+    clippy::unwrap_used,
+    reason = "all of this is tests, which clippy cannot tell outside of a test function"
+)]
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
@@ -235,9 +240,9 @@ async fn sizes_that_lie_are_refused() {
         let layer = content.layer.clone();
         let bytes = &mut content.pages.get_mut(&layer).unwrap().1;
         if longer {
-            bytes.extend([0; 512])
+            bytes.extend([0; 512]);
         } else {
-            bytes.truncate(1000)
+            bytes.truncate(1000);
         }
         let (name, _) = content.serve().await;
         let client = Client::new();

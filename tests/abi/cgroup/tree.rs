@@ -267,7 +267,9 @@ fn cpu_time_is_counted() -> Outcome {
     // It stays with the groups above.
     check!(inner.value("cpu.stat", "usage_usec")? > 20_000);
     drop(inner);
-    let (usage, user) = (group.value("cpu.stat", "usage_usec")?, group.value("cpu.stat", "user_usec")?);
+    // The part first: what has ended may still be added between the two.
+    let user = group.value("cpu.stat", "user_usec")?;
+    let usage = group.value("cpu.stat", "usage_usec")?;
     check!(usage > 20_000 && user <= usage, "{usage} {user}");
     Ok(())
 }
