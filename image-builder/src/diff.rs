@@ -1,5 +1,7 @@
 //! Where two images differ: the innermost part that does, and the first byte of it.
 
+use std::fmt;
+
 use crate::Error;
 use crate::inspect::Parts;
 
@@ -12,6 +14,19 @@ pub struct Difference {
     pub offset: u64,
     /// Sizes of the two, in bytes.
     pub sizes: [u64; 2],
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        let Self { part, offset, sizes: [one, other] } = self;
+        let part = part.escape_debug();
+        write!(formatter, "the part `{part}` differs from byte {offset} on")?;
+        if one == other {
+            write!(formatter, " ({one} bytes)")
+        } else {
+            write!(formatter, " ({one} and {other} bytes)")
+        }
+    }
 }
 
 /// Compares two images, in whatever form each is. `None`: they are the same, byte for byte; if their forms are different, their disks are.

@@ -34,7 +34,7 @@ pub struct Report {
     pub format: &'static str,
     /// The file itself.
     pub file: File,
-    /// Parts, outermost first: `disk`, `uki`, `release`, …, `initramfs/init`.
+    /// Parts by name: `disk`, `uki`, `stub`, `kernel`, `initramfs`, `initramfs/init`, …
     pub parts: BTreeMap<String, File>,
     /// The Authenticode SHA-384 of the UKI.
     pub authenticode_sha384: String,

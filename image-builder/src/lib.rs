@@ -17,6 +17,7 @@ pub mod identity;
 pub mod initramfs;
 pub mod inspect;
 pub mod manifest;
+pub mod sample;
 pub mod sbom;
 pub mod uki;
 

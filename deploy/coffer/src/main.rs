@@ -39,6 +39,9 @@ enum Verb {
     Stop(commands::stop::Arguments),
     /// Remove stopped machines, their keys and their docker contexts.
     Rm(commands::rm::Arguments),
+    /// Look into image files, in any of their forms.
+    #[command(subcommand)]
+    Image(commands::image::Verb),
     /// Print completions for a shell.
     Completions {
         /// Which one.
@@ -49,22 +52,22 @@ enum Verb {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let output = output::Output { is_json: arguments.json };
+    let done = |()| ExitCode::SUCCESS;
     let result = match &arguments.verb {
-        Verb::Launch(arguments) => commands::launch::main(arguments, output),
-        Verb::Ls => commands::ls::main(output),
-        Verb::Logs(arguments) => commands::logs::main(arguments),
-        Verb::Stop(arguments) => commands::stop::main(arguments, output),
-        Verb::Rm(arguments) => commands::rm::main(arguments, output),
+        Verb::Launch(arguments) => commands::launch::main(arguments, output).map(done),
+        Verb::Ls => commands::ls::main(output).map(done),
+        Verb::Logs(arguments) => commands::logs::main(arguments).map(done),
+        Verb::Stop(arguments) => commands::stop::main(arguments, output).map(done),
+        Verb::Rm(arguments) => commands::rm::main(arguments, output).map(done),
+        Verb::Image(verb) => commands::image::main(verb, output),
         Verb::Completions { shell } => {
             clap_complete::generate(*shell, &mut Arguments::command(), "coffer", &mut std::io::stdout());
-            Ok(())
+            Ok(ExitCode::SUCCESS)
         }
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("coffer: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    result.unwrap_or_else(|error| {
+        eprintln!("coffer: {error:#}");
+        // Of `image diff`, 1 is an answer.
+        if matches!(arguments.verb, Verb::Image(_)) { ExitCode::from(2) } else { ExitCode::FAILURE }
+    })
 }

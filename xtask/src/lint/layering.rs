@@ -38,7 +38,7 @@ const LAYERS: &[Layer] = &[
     layer("runtime/init", 4, &["runtime"]),
     layer("image-builder", 0, &[]),
     layer("deploy/qemu", 1, &["runtime/control"]),
-    layer("deploy/coffer", 2, &["deploy/qemu", "runtime/config", "runtime/control"]),
+    layer("deploy/coffer", 2, &["deploy/qemu", "image-builder", "runtime/config", "runtime/control"]),
     layer("tests/harness", 2, &["deploy/qemu", "image-builder", "runtime/control", "runtime/image"]),
     layer("tests/ostd", 5, &["ostd"]),
     layer("tests", 5, &["tests", "deploy", "image-builder", "runtime/config", "runtime/image"]),
