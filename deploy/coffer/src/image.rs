@@ -9,20 +9,32 @@ use coffer_qemu::{Artifacts, Boot};
 /// How to boot, and which file stands for it.
 pub fn find(named: Option<&Path>) -> anyhow::Result<(Boot, PathBuf)> {
     if let Some(path) = named {
-        let disk =
+        let path =
             path.canonicalize().with_context(|| format!("cannot find the image {}", path.display()))?;
-        return Ok((Boot::Firmware { disk: disk.clone() }, disk));
+        return match built(&path)? {
+            Some(image) => Ok(image),
+            None if path.is_dir() => bail!("there is no image in {}", path.display()),
+            None => Ok((Boot::Firmware { disk: path.clone() }, path)),
+        };
     }
     for folder in folders() {
-        let artifacts = Artifacts::at(&folder);
-        if artifacts.kernel().exists() && artifacts.initramfs().exists() {
-            return Ok((artifacts.boot_directly("")?, artifacts.uki()));
-        }
-        if artifacts.disk().exists() {
-            return Ok((artifacts.boot_from_disk(), artifacts.disk()));
+        if let Some(image) = built(&folder)? {
+            return Ok(image);
         }
     }
     bail!("no image is built here: name one with --image, or build it (`cargo xtask image`)")
+}
+
+/// What a build has left in this folder, if it has.
+fn built(folder: &Path) -> anyhow::Result<Option<(Boot, PathBuf)>> {
+    let artifacts = Artifacts::at(folder);
+    Ok(if artifacts.kernel().exists() && artifacts.initramfs().exists() {
+        Some((artifacts.boot_directly("")?, artifacts.uki()))
+    } else if artifacts.disk().exists() {
+        Some((artifacts.boot_from_disk(), artifacts.disk()))
+    } else {
+        None
+    })
 }
 
 /// Where builds leave images: `target` of the source tree that this program was built in or that it is called in.

@@ -28,6 +28,12 @@ pub struct Docker {
     folder: tempfile::TempDir,
 }
 
+impl AsRef<Self> for Docker {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
 /// What a command printed, and how it ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
@@ -112,10 +118,24 @@ impl Docker {
     /// # Errors
     /// With what was seen instead.
     pub fn refused<S: AsRef<OsStr>>(&self, args: &[S], code: i32, says: &str) -> anyhow::Result<()> {
+        self.refused_by_either(args, code, [says, says])
+    }
+
+    /// The same, where docker 28 and docker 20.10 have different words for it.
+    ///
+    /// # Errors
+    /// With what was seen instead.
+    pub fn refused_by_either<S: AsRef<OsStr>>(
+        &self,
+        args: &[S],
+        code: i32,
+        says: [&str; 2],
+    ) -> anyhow::Result<()> {
         let output = self.run(args)?;
+        let stderr = output.stderr.to_lowercase();
         ensure!(
-            output.code == Some(code) && output.stderr.to_lowercase().contains(&says.to_lowercase()),
-            "docker {}: expected code {code} and {says:?}, got {output:?}",
+            output.code == Some(code) && says.iter().any(|says| stderr.contains(&says.to_lowercase())),
+            "docker {}: expected code {code} and one of {says:?}, got {output:?}",
             words(args)
         );
         Ok(())

@@ -1,24 +1,27 @@
 //! The stock docker client against an engine: each case is a handful of commands, their output and their exit codes.
 //!
-//! [`Docker`] runs the client; [`cases`] are what a user does; [`run`] prints a line for each. The engine may be anywhere: behind a
-//! unix socket on this machine, or in a virtual machine behind mutual TLS.
+//! [`Docker`] runs the client; [`cases`] are what a user does; [`run`] runs them one after the other. The engine may be anywhere: behind a
+//! unix socket on this machine, or in a virtual machine behind mutual TLS, such as a [`Machine`].
 #![forbid(unsafe_code)]
 
 pub mod cases;
+pub mod client;
 mod docker;
+mod machine;
 mod terminal;
 
 use std::time::{Duration, Instant};
 
 pub use docker::{Docker, Output};
+pub use machine::{Launch, Machine};
 
-/// One test.
+/// One test of an engine, which `B` knows how to reach.
 #[derive(Debug)]
-pub struct Case {
+pub struct Case<B = Docker> {
     /// `noun/behaviour`.
     pub name: &'static str,
     /// Fails with what was seen instead.
-    pub body: fn(&Docker) -> anyhow::Result<()>,
+    pub body: fn(&B) -> anyhow::Result<()>,
 }
 
 /// How a case ended.
@@ -32,13 +35,21 @@ pub struct Verdict {
     pub took: Duration,
 }
 
-/// Runs the cases whose names contain `filter`, one after the other: they share an engine. What a failed case leaves behind is removed.
-pub fn run(docker: &Docker, filter: Option<&str>, mut report: impl FnMut(Verdict)) {
-    for case in cases::all().filter(|case| filter.is_none_or(|filter| case.name.contains(filter))) {
+/// Runs cases one after the other: they share an engine. What a failed one leaves behind is removed. Once the engine does not answer
+/// any more, the others fail at once.
+pub fn run<B: AsRef<Docker>>(
+    bench: &B,
+    cases: impl Iterator<Item = Case<B>>,
+    mut report: impl FnMut(Verdict),
+) {
+    let docker = bench.as_ref();
+    let mut has_gone = false;
+    for case in cases {
         let start = Instant::now();
-        let result = (case.body)(docker);
-        if result.is_err() {
+        let result = if has_gone { Err(anyhow::anyhow!("the engine is gone")) } else { (case.body)(bench) };
+        if result.is_err() && !has_gone {
             docker.remove_everything();
+            has_gone = docker.ok(&["version"]).is_err();
         }
         report(Verdict { name: case.name, result, took: start.elapsed() });
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use coffer_docker_tests::{Docker, run};
+use coffer_docker_tests::{Docker, cases, run};
 
 /// Drives a docker client against an engine. The image `busybox:test` is loaded first.
 #[derive(Debug, Parser)]
@@ -46,7 +46,9 @@ fn drive(arguments: &Arguments) -> anyhow::Result<usize> {
     };
     let docker = Docker::new(arguments.client.clone(), place, None, arguments.published.clone())?;
     let (mut passed, mut failed) = (0, 0);
-    run(&docker, arguments.filter.as_deref(), |verdict| {
+    let filter = arguments.filter.as_deref();
+    let cases = cases::all().filter(|case| filter.is_none_or(|filter| case.name.contains(filter)));
+    run(&docker, cases, |verdict| {
         let seconds = verdict.took.as_secs_f64();
         match verdict.result {
             Ok(()) => {

@@ -1,11 +1,12 @@
-//! The tests that need machines: ostd's, ABI cases, containers, images and commands that must be refused.
+//! The tests that need machines: ostd's, ABI cases, containers, docker clients, images and commands that must be refused.
 //!
-//! [`suite`] runs a list of [`suite::Job`]s, two machines at a time, and prints a line for each test; [`ostd`], [`abi`], [`containers`]
-//! and [`refusals`] make the lists. The last line is the sum, which `cargo xtask test` reads.
+//! [`suite`] runs a list of [`suite::Job`]s, two machines at a time, and prints a line for each test; [`ostd`], [`abi`], [`containers`],
+//! [`docker`] and [`refusals`] make the lists. The last line is the sum, which `cargo xtask test` reads.
 #![forbid(unsafe_code)]
 
 mod abi;
 mod containers;
+mod docker;
 mod machine;
 mod ostd;
 mod programs;
@@ -52,6 +53,7 @@ enum Ring {
     Ostd,
     Abi,
     Container,
+    Docker,
     Refusal,
 }
 
@@ -88,6 +90,9 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     }
     if is_wanted(Ring::Refusal) {
         refusals::add(&mut suite, &artifacts)?;
+    }
+    if is_wanted(Ring::Docker) {
+        docker::add(&mut suite, &artifacts)?;
     }
     if is_wanted(Ring::Container) {
         containers::add(&mut suite, &artifacts)?;

@@ -26,6 +26,17 @@ pub fn build(package: &str) -> anyhow::Result<PathBuf> {
     Ok(root().join("target").join(TARGET).join("debug").join(package))
 }
 
+/// Builds a program of this computer and gives its path.
+pub fn build_tool(package: &str) -> anyhow::Result<PathBuf> {
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--locked", "--quiet", "--package", package])
+        .current_dir(root())
+        .status()
+        .context("cannot start cargo")?;
+    ensure!(status.success(), "{package} does not build");
+    Ok(root().join("target/debug").join(package))
+}
+
 /// Builds a kernel (a program for no operating system) and gives its path.
 pub fn build_kernel(package: &str) -> anyhow::Result<PathBuf> {
     const TARGET: &str = "x86_64-unknown-none";

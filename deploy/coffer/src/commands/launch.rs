@@ -28,7 +28,7 @@ pub struct Arguments {
     /// Its number of CPUs.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
     cpus: u32,
-    /// A bootable disk, such as coffer.raw; otherwise the image that was built here.
+    /// A bootable disk, such as coffer.raw, or a folder that an image was built in; otherwise the image that was built here.
     #[arg(long, value_name = "FILE")]
     image: Option<PathBuf>,
     /// Make a port of the machine, which a container publishes there, one of this computer's loopback.

@@ -75,7 +75,8 @@ fn links(docker: &Docker) -> anyhow::Result<()> {
 fn missing(docker: &Docker) -> anyhow::Result<()> {
     with_image(docker)?;
     docker.ok(&["create", "--name", "cp-missing", IMAGE])?;
-    docker.refused(&["cp", "cp-missing:/no/such", "-"], 1, "could not find the file")?;
+    let says = ["could not find the file", "no such container:path"];
+    docker.refused_by_either(&["cp", "cp-missing:/no/such", "-"], 1, says)?;
     let from = docker.folder().join("from");
     std::fs::write(&from, "x")?;
     let output = docker.run(&["cp", path(&from)?, "cp-missing:/no/such/folder/file"])?;

@@ -64,14 +64,14 @@ fn host(docker: &Docker) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Starts a server that answers with its name on port 80. busybox's own HTTP client and server look names up with what the image lacks,
-/// and crash in glibc for it, on Linux as well.
+/// Starts a server that answers each connection with its name, on port 80, and waits until it does. busybox's own HTTP client and server look
+/// names up with what the image lacks, and crash in glibc for it, on Linux as well.
 fn serve(docker: &Docker, options: &[&str], name: &str) -> anyhow::Result<()> {
     with_image(docker)?;
-    let server = ["nc", "-lk", "-p", "80", "-e", "echo", "i am", name];
+    let server = ["nc", "-ll", "-p", "80", "-e", "echo", "i am", name];
     docker.ok(&[&["run", "-d", "--name", name], options, &[IMAGE], &server].concat())?;
     docker.until("the server", || {
-        Ok(docker.run(&["exec", name, "nc", "-z", "127.0.0.1", "80"])?.code == Some(0))
+        Ok(docker.run(&["exec", name, "nc", "127.0.0.1", "80"])?.stdout == format!("i am {name}\n"))
     })
 }
 
@@ -112,7 +112,7 @@ fn create(docker: &Docker) -> anyhow::Result<()> {
     docker.refused(&["network", "rm", "made"], 1, "active endpoints")?;
     docker.ok(&["rm", "-f", "member"])?;
     docker.ok(&["network", "rm", "made"])?;
-    docker.refused(&["network", "inspect", "made"], 1, "not found")
+    docker.refused_by_either(&["network", "inspect", "made"], 1, ["not found", "no such network"])
 }
 
 fn connect(docker: &Docker) -> anyhow::Result<()> {

@@ -47,8 +47,9 @@ fn interrupt(docker: &Docker) -> anyhow::Result<()> {
     with_image(docker)?;
     let mut terminal = docker.terminal(&["run", "--rm", "-it", IMAGE, "sh"])?;
     terminal.expect("/ # ")?;
-    terminal.type_keys("sleep 1000\r")?;
-    std::thread::sleep(std::time::Duration::from_millis(500));
+    // Shown once the command runs; what is typed has no 42.
+    terminal.type_keys("sh -c 'echo started-$((6*7)); exec sleep 1000'\r")?;
+    terminal.expect("started-42")?;
     terminal.type_keys("\u{3}")?;
     terminal.type_keys("echo status=$?\r")?;
     terminal.expect("status=130")?;

@@ -57,7 +57,10 @@ fn list(docker: &Docker) -> anyhow::Result<()> {
     ensure!(docker.ok(&["volume", "ls", "-q", "--filter", "label=a=b"])? == "listed", "not found by label");
     let volume = docker.inspect("listed")?;
     ensure!(volume["Driver"] == "local" && volume["Scope"] == "local", "{volume}");
-    docker.ok(&["volume", "prune", "-a", "-f"])?;
+    // Docker 20.10 has no such option: it always prunes volumes that have names as well.
+    let all =
+        if docker.ok(&["volume", "prune", "--help"])?.contains("--all") { "--all=true" } else { "--force" };
+    docker.ok(&["volume", "prune", "--force", all])?;
     ensure!(docker.ok(&["volume", "ls", "-q"])?.is_empty(), "it stayed");
     Ok(())
 }

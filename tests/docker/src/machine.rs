@@ -1,0 +1,152 @@
+//! A Coffer machine as a user gets one: by `coffer launch`, with everything that this keeps in a temporary folder.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::{fs, io};
+
+use anyhow::{Context as _, ensure};
+use serde_json::Value;
+
+use crate::Docker;
+
+/// The machine's name. There is one in each folder.
+const NAME: &str = "test";
+
+/// How the machine is launched.
+#[derive(Debug, Clone)]
+pub struct Launch {
+    /// The `coffer` program.
+    pub program: PathBuf,
+    /// The folder with the built image.
+    pub image: PathBuf,
+    /// Memory in MiB.
+    pub memory_mib: u32,
+    /// Ports that containers may publish; each gets a free one of this computer's loopback.
+    pub ports: Vec<u16>,
+    /// A configuration file's text, if it is to have one.
+    pub configuration: Option<String>,
+}
+
+/// A running machine. It ends when this is dropped, and also when this process is killed.
+#[derive(Debug)]
+pub struct Machine {
+    program: PathBuf,
+    folder: PathBuf,
+    /// Ends the machine as soon as its standard input is closed, by whatever.
+    guard: Child,
+    /// What `coffer launch` has said.
+    pub record: Value,
+    published: Vec<(u16, String)>,
+}
+
+impl Launch {
+    /// Launches the machine and waits for its API.
+    ///
+    /// # Errors
+    /// If it does not come up; with what `coffer` said.
+    pub fn launch(&self) -> anyhow::Result<Machine> {
+        let folder =
+            tempfile::Builder::new().prefix("coffer-").tempdir().context("no temporary folder")?.keep();
+        let guard = guard(&self.program, &folder).context("cannot start the machine's guard")?;
+        let mut machine = Machine {
+            program: self.program.clone(),
+            folder,
+            guard,
+            record: Value::Null,
+            published: Vec::new(),
+        };
+        let mut command = machine.coffer(&["--json", "launch", "--name", NAME]);
+        command.arg("--image").arg(&self.image).args(["--memory", &self.memory_mib.to_string()]);
+        for guest in &self.ports {
+            let host = free_port().context("no free port")?;
+            command.args(["--port", &format!("{host}:{guest}")]);
+            machine.published.push((*guest, format!("127.0.0.1:{host}")));
+        }
+        if let Some(text) = &self.configuration {
+            let path = machine.folder.join("coffer.toml");
+            fs::write(&path, text).context("cannot write the configuration")?;
+            command.arg("--config").arg(path);
+        }
+        let output = command.output().context("cannot start coffer")?;
+        ensure!(output.status.success(), "coffer launch: {}", String::from_utf8_lossy(&output.stderr).trim());
+        machine.record = serde_json::from_slice(&output.stdout).context("coffer launch prints no JSON")?;
+        Ok(machine)
+    }
+}
+
+impl Machine {
+    /// `coffer` with these arguments, for this machine's folder.
+    pub fn coffer(&self, args: &[&str]) -> Command {
+        let mut command = coffer(&self.program, &self.folder);
+        command.args(args).stdin(Stdio::null());
+        command
+    }
+
+    /// The docker client `program`, connected to this machine by the context that was made for it.
+    ///
+    /// # Errors
+    /// If there is no room for temporary files.
+    pub fn docker(&self, program: &Path) -> anyhow::Result<Docker> {
+        let context = self.record["context"].as_str().context("coffer launch names no context")?;
+        let options = vec!["--context".into(), OsString::from(context)];
+        Docker::new(program.to_owned(), options, Some(self.docker_config()), self.published.clone())
+    }
+
+    /// `DOCKER_CONFIG` of this machine's clients.
+    pub fn docker_config(&self) -> PathBuf {
+        docker_config(&self.folder)
+    }
+
+    /// Where the machine keeps the client's and its own certificates: `cert.pem`, `key.pem`, `ca.pem`.
+    pub fn certificates(&self) -> PathBuf {
+        data(&self.folder).join("coffer/machines").join(NAME)
+    }
+
+    /// The last lines of the console.
+    pub fn console(&self) -> String {
+        const LINES: usize = 30;
+        let output = self.coffer(&["logs", NAME]).output();
+        let text =
+            output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(LINES)..].join("\n")
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        drop(self.guard.stdin.take());
+        // What it cannot end or remove is nobody's any more.
+        let _ = self.guard.wait();
+    }
+}
+
+fn coffer(program: &Path, folder: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.env("XDG_DATA_HOME", data(folder)).env("DOCKER_CONFIG", docker_config(folder));
+    command
+}
+
+fn data(folder: &Path) -> PathBuf {
+    folder.join("data")
+}
+
+fn docker_config(folder: &Path) -> PathBuf {
+    folder.join("docker")
+}
+
+/// Starts the process that ends the machine and removes its folder when this one closes its standard input or is gone. It hears of
+/// signals to the whole group, such as Ctrl-C, and stays.
+fn guard(program: &Path, folder: &Path) -> io::Result<Child> {
+    const SCRIPT: &str = "trap '' INT TERM HUP; cat; \"$0\" rm --force \"$1\"; rm -rf \"$2\"";
+    let coffer = coffer(program, folder);
+    let mut command = Command::new("sh");
+    command.args(["-c", SCRIPT]).arg(program).arg(NAME).arg(folder);
+    command.envs(coffer.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
+}
+
+fn free_port() -> io::Result<u16> {
+    Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}
