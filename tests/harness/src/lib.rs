@@ -11,6 +11,7 @@ mod session;
 /// The control protocol.
 pub use runtime_control as control;
 
+pub use coffer_qemu::accelerator::Accelerator;
 pub use coffer_qemu::{
     Artifacts, Backend, Boot, Clock, Console, DEBUG_EXIT_PORT, Disk, Ended, Forward, Machine, Network, Port,
     Ports, Protocol, Running, accelerator,
