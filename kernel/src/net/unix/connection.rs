@@ -23,14 +23,39 @@ const CHUNK: usize = 16 * 1024;
 /// Connections that wait to be accepted.
 #[derive(Debug)]
 pub struct Backlog {
-    waiting: SpinLock<VecDeque<Arc<UnixSocket>>>,
+    queue: SpinLock<Queue>,
+    // Beside the queue, for poll and for sleepers.
     len: AtomicUsize,
     max: AtomicUsize,
     /// Who waits for room.
     room: WaitQueue,
 }
 
+#[derive(Debug)]
+struct Queue {
+    waiting: VecDeque<Arc<UnixSocket>>,
+    /// The listener is gone. Told under the lock, so that nobody joins a queue that was emptied for good.
+    is_closed: bool,
+}
+
+/// Why a connection was not queued.
+enum Refusal {
+    /// There is no room.
+    Full(Arc<UnixSocket>),
+    /// The listener is gone.
+    Closed(Arc<UnixSocket>),
+}
+
 impl Backlog {
+    fn new(max: usize) -> Self {
+        Self {
+            queue: SpinLock::new(Queue { waiting: VecDeque::new(), is_closed: false }),
+            len: AtomicUsize::new(0),
+            max: AtomicUsize::new(max),
+            room: WaitQueue::new(),
+        }
+    }
+
     /// Whether nobody waits.
     pub fn is_empty(&self) -> bool {
         self.len.load(Ordering::SeqCst) == 0
@@ -41,31 +66,38 @@ impl Backlog {
         self.len.load(Ordering::SeqCst) > self.max.load(Ordering::SeqCst)
     }
 
-    /// Gives the socket back if there is no room.
-    fn push(&self, socket: Arc<UnixSocket>) -> core::result::Result<(), Arc<UnixSocket>> {
-        let mut waiting = self.waiting.lock();
-        if waiting.len() > self.max.load(Ordering::SeqCst) {
-            return Err(socket);
+    fn push(&self, socket: Arc<UnixSocket>) -> core::result::Result<(), Refusal> {
+        let mut queue = self.queue.lock();
+        if queue.is_closed {
+            return Err(Refusal::Closed(socket));
         }
-        waiting.push_back(socket);
-        self.len.store(waiting.len(), Ordering::SeqCst);
+        if queue.waiting.len() > self.max.load(Ordering::SeqCst) {
+            return Err(Refusal::Full(socket));
+        }
+        queue.waiting.push_back(socket);
+        self.len.store(queue.waiting.len(), Ordering::SeqCst);
         Ok(())
     }
 
     fn pop(&self) -> Option<Arc<UnixSocket>> {
-        let mut waiting = self.waiting.lock();
-        let socket = waiting.pop_front();
-        self.len.store(waiting.len(), Ordering::SeqCst);
-        drop(waiting);
+        let mut queue = self.queue.lock();
+        let socket = queue.waiting.pop_front();
+        self.len.store(queue.waiting.len(), Ordering::SeqCst);
+        drop(queue);
         if socket.is_some() {
             self.room.wake_all();
         }
         socket
     }
 
-    /// The listener goes: those who wait are told that the connection was reset.
+    /// The listener goes: those who wait are told that the connection was reset, and nobody can join them any more.
     pub fn refuse_all(&self) {
-        while let Some(socket) = self.pop() {
+        let mut queue = self.queue.lock();
+        queue.is_closed = true;
+        let waiting = core::mem::take(&mut queue.waiting);
+        self.len.store(0, Ordering::SeqCst);
+        drop(queue);
+        for socket in waiting {
             if let Some(client) = socket.peer() {
                 client.set_error(Errno::ECONNRESET);
             }
@@ -80,12 +112,7 @@ impl UnixSocket {
             return Err(Errno::EINVAL.into());
         }
         *self.endpoint.peer_credentials.lock() = Some(credentials_of(process));
-        let backlog = self.endpoint.backlog.call_once(|| Backlog {
-            waiting: SpinLock::new(VecDeque::new()),
-            len: AtomicUsize::new(0),
-            max: AtomicUsize::new(max),
-            room: WaitQueue::new(),
-        });
+        let backlog = self.endpoint.backlog.call_once(|| Backlog::new(max));
         backlog.max.store(max, Ordering::SeqCst);
         backlog.room.wake_all();
         Ok(())
@@ -113,7 +140,7 @@ impl UnixSocket {
             if listener.is_closed() || listener.is_read_shut() {
                 return Err(Errno::ECONNREFUSED.into());
             }
-            if !backlog.is_full() && self.join(&listener, backlog, process) {
+            if !backlog.is_full() && self.join(&listener, backlog, process)? {
                 return Ok(());
             }
             if is_nonblocking {
@@ -126,7 +153,10 @@ impl UnixSocket {
     }
 
     /// Makes the other end and queues it; `false` if somebody else took the last place.
-    fn join(&self, listener: &Arc<Endpoint>, backlog: &Backlog, process: &Process) -> bool {
+    ///
+    /// # Errors
+    /// ECONNREFUSED: the listener was closed meanwhile.
+    fn join(&self, listener: &Arc<Endpoint>, backlog: &Backlog, process: &Process) -> Result<bool> {
         let other = Self::new(self.endpoint.kind);
         if let Some(name) = listener.name() {
             other.endpoint.set_name(name);
@@ -137,15 +167,19 @@ impl UnixSocket {
         let listener_credentials = *listener.peer_credentials.lock();
         // Before it can be accepted, so that what the server does at once finds us connected.
         self.set_peer(Some(other_endpoint));
-        if let Err(other) = backlog.push(other) {
+        if let Err(refusal) = backlog.push(other) {
             self.set_peer(None);
+            let (Refusal::Full(other) | Refusal::Closed(other)) = &refusal;
             other.set_peer(None);
-            return false;
+            return match refusal {
+                Refusal::Full(_) => Ok(false),
+                Refusal::Closed(_) => Err(Errno::ECONNREFUSED.into()),
+            };
         }
         *self.endpoint.peer_credentials.lock() = listener_credentials;
         listener.announce_arrival();
         self.endpoint.pollee.notify(IoEvents::OUT | IoEvents::WRNORM);
-        true
+        Ok(true)
     }
 
     pub(super) fn accept_connection(&self, is_nonblocking: bool) -> Result<Arc<Self>> {
