@@ -1,0 +1,325 @@
+//! Event logs and the runtime's log: what explains the registers of a quote, and what does not.
+#![expect(
+    clippy::tests_outside_test_module,
+    clippy::unwrap_used,
+    reason = "all of this is tests, which clippy cannot tell outside of a test function"
+)]
+#![forbid(unsafe_code)]
+
+mod scene;
+
+use attestation_evidence::{EventLog, ImageDigest, Mode, RuntimeEvent, RuntimeLog, extend};
+use attestation_test_pki::BodyKind;
+use attestation_verify::{CheckName, Outcome};
+use scene::{Scene, accepted, has_outcome, refused};
+use sha2::{Digest as _, Sha384};
+
+const SEPARATOR: u32 = 4;
+const NO_ACTION: u32 = 3;
+const EVENT_TAG: u32 = 6;
+const APPLICATION: u32 = 0x8000_0003;
+
+struct Event {
+    register: u32,
+    kind: u32,
+    digest: [u8; 48],
+    data: Vec<u8>,
+}
+
+fn event(register: u32, kind: u32, data: &[u8]) -> Event {
+    Event { register, kind, digest: Sha384::digest(data).into(), data: data.to_vec() }
+}
+
+fn header(algorithms: &[(u16, u16)]) -> Vec<u8> {
+    let mut spec = b"Spec ID Event03\0".to_vec();
+    spec.extend([0, 0, 0, 0, 0, 2, 105, 2]);
+    spec.extend(u32::try_from(algorithms.len()).unwrap().to_le_bytes());
+    for (algorithm, size) in algorithms {
+        spec.extend(algorithm.to_le_bytes());
+        spec.extend(size.to_le_bytes());
+    }
+    spec.push(0);
+    let mut log = [0u32.to_le_bytes(), NO_ACTION.to_le_bytes()].concat();
+    log.extend([0; 20]);
+    log.extend(u32::try_from(spec.len()).unwrap().to_le_bytes());
+    log.extend(spec);
+    log
+}
+
+fn log(events: &[Event]) -> Vec<u8> {
+    let mut log = header(&[(0x0c, 48)]);
+    for event in events {
+        log.extend(event.register.to_le_bytes());
+        log.extend(event.kind.to_le_bytes());
+        log.extend(1u32.to_le_bytes());
+        log.extend(0x0cu16.to_le_bytes());
+        log.extend(event.digest);
+        log.extend(u32::try_from(event.data.len()).unwrap().to_le_bytes());
+        log.extend(&event.data);
+    }
+    log.extend([0xff; 64]);
+    log
+}
+
+fn events() -> Vec<Event> {
+    let mut application = event(2, APPLICATION, b"path of coffer.efi");
+    application.digest = [0xef; 48];
+    vec![
+        event(1, SEPARATOR, &[0; 4]),
+        event(0, NO_ACTION, b"for your information"),
+        application,
+        event(2, SEPARATOR, &[0; 4]),
+        event(3, EVENT_TAG, b"command line"),
+    ]
+}
+
+fn registers(events: &[Event]) -> [[u8; 48]; 4] {
+    let mut registers = [[0; 48]; 4];
+    for event in events.iter().filter(|event| event.kind != NO_ACTION) {
+        let register = &mut registers[usize::try_from(event.register).unwrap() - 1];
+        *register = extend(register, &event.digest);
+    }
+    registers
+}
+
+/// A scene whose registers are those of `events()`, with a log of what `change` makes of them.
+fn with_log(scene: &mut Scene, change: impl FnOnce(&mut Vec<Event>)) {
+    scene.td.rtmr = registers(&events());
+    let mut events = events();
+    change(&mut events);
+    scene.event_log = Some(log(&events));
+}
+
+#[test]
+fn a_log_that_explains_the_registers() {
+    accepted(|scene| with_log(scene, |_| {}));
+    accepted(|scene| {
+        with_log(scene, |_| {});
+        scene.policy("logs.event-log = true");
+    });
+}
+
+#[test]
+fn logs_that_were_changed() {
+    refused(CheckName::Rtmr1, |scene| with_log(scene, |events| events.swap(2, 3)));
+    refused(CheckName::Rtmr2, |scene| {
+        with_log(scene, |events| {
+            events.pop();
+        });
+    });
+    refused(CheckName::Rtmr0, |scene| with_log(scene, |events| events.push(event(1, EVENT_TAG, b"more"))));
+    refused(CheckName::Rtmr1, |scene| with_log(scene, |events| events[2].digest[0] ^= 1));
+    refused(CheckName::Rtmr1, |scene| with_log(scene, |events| events[3].kind = NO_ACTION));
+    refused(CheckName::Rtmr0, |scene| with_log(scene, |events| events[4].register = 1));
+}
+
+#[test]
+fn a_register_without_history() {
+    let mut scene = Scene::new(BodyKind::V4);
+    with_log(&mut scene, |events| events.retain(|event| event.register != 3));
+    let judgement = scene.judge();
+    scene::fails_first(&judgement, CheckName::Rtmr2);
+    assert_eq!(
+        scene::check(&judgement, CheckName::Rtmr2).reason,
+        "RTMR2 of the quote is not zero, and the log has no event for it"
+    );
+}
+
+#[test]
+fn data_that_are_not_what_was_measured() {
+    refused(CheckName::EventLog, |scene| with_log(scene, |events| events[0].data[0] = 1));
+    // Nothing binds the data of other types: they are never interpreted.
+    let mut scene = Scene::new(BodyKind::V4);
+    with_log(&mut scene, |events| events[2].data[0] ^= 1);
+    assert!(scene.judge().is_accepted());
+    let bytes = scene.event_log.unwrap();
+    let bound: Vec<bool> = EventLog::parse(&bytes).unwrap().events().map(|event| event.is_bound()).collect();
+    assert_eq!(bound, [true, false, false, true, true]);
+}
+
+#[test]
+fn logs_of_other_algorithms() {
+    for algorithms in [&[(0x0b, 32)][..], &[(0x12, 32)], &[(0x0c, 48), (0x0b, 32)], &[(0x0c, 32)], &[]] {
+        refused(CheckName::EventLog, |scene| scene.event_log = Some(header(algorithms)));
+    }
+}
+
+#[test]
+fn registers_that_events_cannot_have() {
+    refused(CheckName::EventLog, |scene| with_log(scene, |events| events[2].register = 0));
+    refused(CheckName::EventLog, |scene| with_log(scene, |events| events[2].register = 5));
+}
+
+#[test]
+fn logs_that_go_on_after_their_end() {
+    refused(CheckName::EventLog, |scene| {
+        with_log(scene, |_| {});
+        scene.event_log.as_mut().unwrap().push(0);
+    });
+    refused(CheckName::EventLog, |scene| {
+        with_log(scene, |_| {});
+        let log = scene.event_log.as_mut().unwrap();
+        let at = log.len() - 10;
+        log[at] = 0;
+    });
+}
+
+#[test]
+fn a_log_that_the_policy_asks_for() {
+    refused(CheckName::PolicyLogs, |scene| scene.policy("logs.event-log = true"));
+    refused(CheckName::PolicyLogs, |scene| scene.policy("logs.runtime-log = true"));
+    // Without one, registers are values that a policy can still list.
+    accepted(|scene| scene.td.rtmr[2] = [1; 48]);
+    let mut scene = Scene::new(BodyKind::V4);
+    scene.td.rtmr[2] = [1; 48];
+    has_outcome(&scene.judge(), CheckName::Rtmr2, Outcome::NotApplicable);
+}
+
+/// A single changed bit is refused, or was in something that is bound to nothing and so means nothing: an event's type or data.
+#[test]
+fn no_bit_that_means_something_can_be_changed() {
+    let bytes = log(&events());
+    let original = EventLog::parse(&bytes).unwrap();
+    let measured = |log: &EventLog<'_>| -> Vec<(u32, [u8; 48])> {
+        log.events()
+            .filter(|event| event.is_measured())
+            .map(|event| (event.register, *event.digest))
+            .collect()
+    };
+    let mut unnoticed = 0;
+    for bit in 0..bytes.len() * 8 {
+        let mut mutated = bytes.clone();
+        mutated[bit / 8] ^= 1 << (bit % 8);
+        let Ok(log) = EventLog::parse(&mutated) else { continue };
+        if log.replay() != original.replay() {
+            continue;
+        }
+        unnoticed += 1;
+        assert_eq!(measured(&log), measured(&original));
+        for (event, original) in log.events().zip(original.events()) {
+            if event.is_bound() && original.is_bound() {
+                assert_eq!(event.data, original.data, "bit {bit}");
+            }
+        }
+    }
+    assert!(unnoticed < bytes.len() * 8 / 3, "{unnoticed} of {} bits", bytes.len() * 8);
+}
+
+// The runtime's log.
+
+fn boot(mode: Mode) -> Vec<RuntimeEvent> {
+    let owner = match mode {
+        Mode::Open => RuntimeEvent::ClientAuthority([3; 48]),
+        Mode::Sealed => RuntimeEvent::Workload([4; 48]),
+    };
+    vec![
+        RuntimeEvent::Configuration([1; 48]),
+        RuntimeEvent::Mode(mode),
+        owner,
+        RuntimeEvent::TlsKey([5; 48]),
+        RuntimeEvent::BootEnd,
+    ]
+}
+
+fn container() -> RuntimeEvent {
+    RuntimeEvent::ContainerStart {
+        container: [6; 32],
+        image: ImageDigest::Sha256([8; 32]),
+        configuration: [7; 48],
+    }
+}
+
+/// A machine that has measured `events`.
+fn with_events(scene: &mut Scene, events: &[RuntimeEvent]) {
+    let mut log = b"coffer-runtime/1".to_vec();
+    for (sequence, event) in (0..).zip(events) {
+        log.extend_from_slice(event.record(sequence).as_bytes());
+    }
+    scene.td.rtmr[3] = RuntimeLog::parse(&log).unwrap().replay();
+    scene.runtime_log = Some(log);
+}
+
+fn running(mode: Mode) -> Vec<RuntimeEvent> {
+    let mut events = boot(mode);
+    events.push(container());
+    events
+}
+
+#[test]
+fn a_runtime_log_that_explains_rtmr3() {
+    accepted(|scene| {
+        with_events(scene, &running(Mode::Sealed));
+        scene.policy("logs.runtime-log = true");
+    });
+}
+
+#[test]
+fn runtime_logs_that_were_changed() {
+    // An entry removed from the end, one removed from the middle, two that changed places, one added.
+    refused(CheckName::Rtmr3, |scene| {
+        with_events(scene, &running(Mode::Open));
+        let register = scene.td.rtmr[3];
+        with_events(scene, &boot(Mode::Open));
+        scene.td.rtmr[3] = register;
+    });
+    refused(CheckName::RuntimeLog, |scene| {
+        with_events(scene, &running(Mode::Open));
+        scene.runtime_log.as_mut().unwrap().drain(16..78);
+    });
+    refused(CheckName::Rtmr3, |scene| {
+        let second = RuntimeEvent::Exec { container: [6; 32], process: [1; 48] };
+        with_events(scene, &[running(Mode::Open), vec![second, container()]].concat());
+        let register = scene.td.rtmr[3];
+        with_events(scene, &[running(Mode::Open), vec![container(), second]].concat());
+        scene.td.rtmr[3] = register;
+    });
+    refused(CheckName::Rtmr3, |scene| {
+        with_events(scene, &running(Mode::Open));
+        let register = scene.td.rtmr[3];
+        with_events(scene, &[running(Mode::Open), vec![container()]].concat());
+        scene.td.rtmr[3] = register;
+    });
+}
+
+/// Whoever extends RTMR3 besides PID 1, a container for instance, leaves a register that no log explains.
+#[test]
+fn a_register_that_somebody_else_extended() {
+    refused(CheckName::Rtmr3, |scene| {
+        with_events(scene, &running(Mode::Open));
+        scene.td.rtmr[3] = extend(&scene.td.rtmr[3], &[0x66; 48]);
+    });
+    refused(CheckName::Rtmr3, |scene| {
+        scene.td.rtmr[3] = [1; 48];
+        scene.runtime_log = Some(b"coffer-runtime/1".to_vec());
+    });
+}
+
+#[test]
+fn what_the_runtime_measured_is_held_against_the_policy() {
+    let name = CheckName::PolicyRuntime;
+    let wanted = format!(
+        "[runtime]\nmodes = ['sealed']\nconfigurations = ['{}']\nworkloads = ['{}']\ncontainer-images = ['sha256:{}']",
+        "01".repeat(48),
+        "04".repeat(48),
+        "08".repeat(32)
+    );
+    accepted(|scene| {
+        scene.policy(&wanted);
+        with_events(scene, &running(Mode::Sealed));
+    });
+    refused(name, |scene| scene.policy(&wanted));
+    refused(name, |scene| {
+        scene.policy(&wanted);
+        with_events(scene, &running(Mode::Open));
+    });
+    refused(name, |scene| {
+        scene.policy(&wanted);
+        with_events(scene, &boot(Mode::Sealed)[..4]);
+    });
+    for (from, to) in [("0101", "1101"), ("0404", "1404"), ("0808", "1808")] {
+        refused(name, |scene| {
+            scene.policy(&wanted.replacen(from, to, 1));
+            with_events(scene, &running(Mode::Sealed));
+        });
+    }
+}
