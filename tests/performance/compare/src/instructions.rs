@@ -1,18 +1,13 @@
 //! Counts instructions: one of the guest is one nanosecond of its time, on one CPU, so the host's load has no effect.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 use coffer_harness::{Boot, Clock, Ended, Machine};
 
+use crate::initramfs;
 use crate::kernels::Kernel;
-
-const PACKAGE: &str = "coffer-ubench";
-const TARGET: &str = "x86_64-unknown-linux-musl";
 
 /// All benchmarks take about a minute.
 const PATIENCE: Duration = Duration::from_secs(900);
@@ -31,11 +26,11 @@ pub struct Measurement {
 /// Boots the kernel with the benchmarks that are named, or all of them.
 pub fn measure(kernel: &Kernel, names: &[String]) -> anyhow::Result<Vec<Measurement>> {
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
-    let initramfs = folder.path().join("bench.cpio");
-    write_initramfs(&initramfs)?;
+    let path = folder.path().join("bench.cpio");
+    initramfs::with_program()?.write(&path)?;
     let mut machine = Machine::new(Boot::Direct {
         kernel: kernel.path.clone(),
-        initramfs: Some(initramfs),
+        initramfs: Some(path),
         command_line: format!("{} bench={}", kernel.command_line, names.join(",")),
     });
     machine.cpus = 1;
@@ -60,25 +55,6 @@ fn parse(line: &str) -> Option<Measurement> {
     let mut fields = line.split('\t');
     let (name, value, unit) = (fields.next()?, fields.next()?, fields.next()?);
     Some(Measurement { name: name.to_owned(), value: value.parse().ok(), unit: unit.to_owned() })
-}
-
-fn write_initramfs(path: &Path) -> anyhow::Result<()> {
-    let program = build()?;
-    let init = fs::read(&program).with_context(|| format!("cannot read {}", program.display()))?;
-    let bytes = coffer_image_builder::initramfs::build(&init).context("cannot make an initramfs")?;
-    fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
-}
-
-fn build() -> anyhow::Result<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..");
-    let status = Command::new(env!("CARGO"))
-        .args(["build", "--locked", "--quiet", "--release", "--package", PACKAGE, "--target", TARGET])
-        .args(["--config", "profile.release.strip=\"symbols\""])
-        .current_dir(&root)
-        .status()
-        .context("cannot start cargo")?;
-    ensure!(status.success(), "{PACKAGE} does not build");
-    Ok(root.join("target").join(TARGET).join("release").join(PACKAGE))
 }
 
 #[cfg(test)]

@@ -11,6 +11,18 @@ pub const FAIR: &str = "Linux";
 pub const STOCK: &str = "Linux, as it comes";
 pub const COFFER: &str = "Coffer";
 
+const NETWORK_MODULES: [&str; 8] = [
+    "drivers/virtio/virtio",
+    "drivers/virtio/virtio_ring",
+    "drivers/virtio/virtio_pci_modern_dev",
+    "drivers/virtio/virtio_pci_legacy_dev",
+    "drivers/virtio/virtio_pci",
+    "net/core/failover",
+    "drivers/net/net_failover",
+    "drivers/net/virtio_net",
+];
+const CONTAINER_MODULES: [&str; 1] = ["fs/overlayfs/overlay"];
+
 /// A kernel and how it is booted.
 #[derive(Debug, Clone)]
 pub struct Kernel {
@@ -20,6 +32,9 @@ pub struct Kernel {
     pub path: PathBuf,
     /// Its command line.
     pub command_line: String,
+    /// What it needs for a network card, and for containers, that is not in the kernel itself; each after those that it needs.
+    pub network_modules: Vec<PathBuf>,
+    pub container_modules: Vec<PathBuf>,
     /// The file whose size is compared.
     pub shipped: PathBuf,
 }
@@ -39,11 +54,19 @@ impl Kernel {
             );
         }
         releases.sort();
-        let path = PathBuf::from(format!("/boot/vmlinuz-{}", releases.pop().context(missing)?));
+        let release = releases.pop().context(missing)?;
+        let path = PathBuf::from(format!("/boot/vmlinuz-{release}"));
+        let modules = |names: &[&str]| -> Vec<PathBuf> {
+            names.iter().map(|name| format!("/lib/modules/{release}/kernel/{name}.ko").into()).collect()
+        };
+        let network_modules = modules(&NETWORK_MODULES);
+        let container_modules = modules(&CONTAINER_MODULES);
         let kernel = |column, more: &str| Self {
             column,
             path: path.clone(),
             command_line: format!("console=ttyS0 quiet panic=-1{more}"),
+            network_modules: network_modules.clone(),
+            container_modules: container_modules.clone(),
             shipped: path.clone(),
         };
         Ok([kernel(FAIR, " mitigations=off init_on_alloc=0"), kernel(STOCK, "")])
@@ -55,6 +78,8 @@ impl Kernel {
             column: COFFER,
             path: artifacts.kernel(),
             command_line: format!("console=ttyS0 coffer.debug_exit={DEBUG_EXIT_PORT:#x}"),
+            network_modules: Vec::new(),
+            container_modules: Vec::new(),
             shipped: artifacts.uki(),
         }
     }

@@ -1,11 +1,15 @@
 //! `cargo xtask bench`: the same program on Coffer and on Debian's stock kernel, in the same QEMU.
 //!
-//! [`instructions`] counts instructions of the benchmarks (`tests/performance/guest`), which is repeatable; [`start`] measures the time
-//! from power-on to the first output of a container; [`table`] puts it all together.
+//! [`instructions`] counts instructions of the benchmarks (`tests/performance/guest`), which is repeatable. In real time, and so on an
+//! idle machine only: [`network`] measures the way from here into the guest, [`container`] one container from creation to removal,
+//! [`start`] the time from power-on to the first output of a container. [`table`] puts it all together.
 #![forbid(unsafe_code)]
 
+mod container;
+mod initramfs;
 mod instructions;
 mod kernels;
+mod network;
 mod start;
 mod table;
 
@@ -37,9 +41,12 @@ struct Arguments {
     /// Leave out Linux.
     #[arg(long, conflicts_with = "linux_only")]
     coffer_only: bool,
-    /// Leave out the time from power-on to the first output.
+    /// Leave out what is measured in real time.
     #[arg(long)]
-    no_start: bool,
+    only_instructions: bool,
+    /// Leave out what is counted in instructions.
+    #[arg(long, conflicts_with_all = ["only_instructions", "names"])]
+    only_real_time: bool,
     /// How many starts the median is taken of.
     #[arg(long, default_value_t = 5)]
     starts: usize,
@@ -68,7 +75,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
 
     let mut table = Table::default();
-    for kernel in &kernels {
+    for kernel in kernels.iter().filter(|_| !arguments.only_real_time) {
         eprintln!("counting instructions on {}", kernel.column);
         for result in instructions::measure(kernel, &arguments.names)? {
             table.set(kernel.column, &result.name, result.value, &result.unit);
@@ -80,7 +87,14 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
                 .with_context(|| format!("no {}", kernel.shipped.display()))?
                 .len();
             table.set(kernel.column, "image_size", Some(size as f64 / f64::from(1 << 20)), "MiB");
-            if !arguments.no_start {
+            if !arguments.only_instructions {
+                eprintln!("talking to {}", kernel.column);
+                for result in network::measure(kernel)? {
+                    table.set(kernel.column, &result.name, result.value, &result.unit);
+                }
+                eprintln!("running containers on {}", kernel.column);
+                let milliseconds = container::measure(kernel, &artifacts)?;
+                table.set(kernel.column, "container_run", Some(milliseconds), "ms");
                 eprintln!("starting {} {} times", kernel.column, arguments.starts);
                 let seconds = start::median(kernel, &artifacts, arguments.starts)?;
                 table.set(kernel.column, "first_output", Some(seconds), "s");

@@ -1,6 +1,5 @@
 //! Time from power-on to the first output: Coffer runs a busybox image, Linux the same busybox from an initramfs.
 
-use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::mpsc;
@@ -10,8 +9,8 @@ use anyhow::{Context as _, bail};
 use coffer_harness::control::Run;
 use coffer_harness::{Artifacts, Boot, Disk, IMAGE_DISK, Machine, Session, Streams};
 use coffer_images::small;
-use cpio::newc::{self, Builder};
 
+use crate::initramfs::{Initramfs, busybox};
 use crate::kernels::{COFFER, Kernel};
 
 /// What is printed.
@@ -97,27 +96,10 @@ fn linux(kernel: &Kernel, folder: &Path) -> anyhow::Result<Duration> {
 
 /// busybox, a shell script as `/init`, and a console.
 fn write_initramfs(path: &Path) -> anyhow::Result<()> {
-    const BUSYBOX: &str = "/bin/busybox";
-    let busybox = fs::read(BUSYBOX)
-        .with_context(|| format!("{BUSYBOX} is missing: it is in the package busybox-static"))?;
+    let mut archive = Initramfs::default();
+    archive.console()?;
+    archive.program("bin/busybox", &busybox()?)?;
     let script = format!("#!/bin/busybox sh\necho {MARK}\nexec /bin/busybox poweroff -f\n");
-    let mut archive = Vec::new();
-    let write = |archive: &mut Vec<u8>, header: Builder, bytes: &[u8]| -> io::Result<()> {
-        let size = u32::try_from(bytes.len()).map_err(io::Error::other)?;
-        let mut writer = header.nlink(1).write(archive, size);
-        writer.write_all(bytes)?;
-        writer.finish().map(drop)
-    };
-    let entries: [(Builder, &[u8]); 5] = [
-        (Builder::new("dev").mode(0o040_755), &[]),
-        (Builder::new("dev/console").mode(0o020_600).rdev_major(5).rdev_minor(1), &[]),
-        (Builder::new("bin").mode(0o040_755), &[]),
-        (Builder::new("bin/busybox").mode(0o100_755), &busybox),
-        (Builder::new("init").mode(0o100_755), script.as_bytes()),
-    ];
-    for (inode, (header, bytes)) in (1..).zip(entries) {
-        write(&mut archive, header.ino(inode), bytes).context("cannot make an initramfs")?;
-    }
-    newc::trailer(&mut archive).context("cannot make an initramfs")?;
-    fs::write(path, archive).with_context(|| format!("cannot write {}", path.display()))
+    archive.program("init", script.as_bytes())?;
+    archive.write(path)
 }

@@ -1,11 +1,17 @@
-//! The program as PID 1: mounts, idle memory, benchmarks, power off.
+//! The program as PID 1: mounts, idle memory, benchmarks or what the command line asks for instead of them, power off.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io;
+use std::net::{Ipv4Addr, UdpSocket};
+use std::os::fd::AsRawFd as _;
 use std::time::Duration;
 
+use nix::kmod::{ModuleInitFlags, finit_module};
 use nix::mount::{MsFlags, mount};
 use nix::sys::reboot::{RebootMode, reboot};
 use nix::time::{ClockId, clock_gettime};
+
+use crate::{container, serve};
 
 const MOUNTS: [(&str, &str); 4] =
     [("proc", "/proc"), ("sysfs", "/sys"), ("devtmpfs", "/dev"), ("tmpfs", "/tmp")];
@@ -19,15 +25,30 @@ pub fn run() -> ! {
             println!("bench: mount {kind} on {target}: {error}");
         }
     }
-    loopback_up();
+    load_modules();
+    // TCP and UDP are measured over the loopback interface, which is down at first.
+    if let Err(error) = link_up("lo", None) {
+        println!("bench: lo: {error}");
+    }
+    let command_line = fs::read_to_string("/proc/cmdline").unwrap_or_default();
+    let word = |name: &str| command_line.split_whitespace().find_map(|word| word.strip_prefix(name));
+    if word("serve").is_some() {
+        serve::run();
+    }
+    if let Some(rounds) = word("containers=").and_then(|count| count.parse().ok()) {
+        container::run(rounds);
+        power_off();
+    }
     // Until what the kernel does in the background after its start has settled.
     std::thread::sleep(Duration::from_secs(2));
     report_idle_memory();
-    let command_line = fs::read_to_string("/proc/cmdline").unwrap_or_default();
-    let names =
-        command_line.split_whitespace().find_map(|word| word.strip_prefix("bench=")).unwrap_or_default();
+    let names = word("bench=").unwrap_or_default();
     let names: Vec<String> = names.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
     crate::measure(&names);
+    power_off();
+}
+
+fn power_off() -> ! {
     println!("bench: done");
     let Err(error) = reboot(RebootMode::RB_POWER_OFF);
     println!("bench: power off: {error}");
@@ -52,22 +73,48 @@ fn report_idle_memory() {
     }
 }
 
-/// TCP and UDP are measured over the loopback interface, which is down at first.
-fn loopback_up() {
-    // SAFETY: opens a socket.
-    let socket = unsafe { libc::socket(libc::AF_INET, libc::SOCK_DGRAM, 0) };
-    if socket < 0 {
-        return;
+/// Brings a link up, with an address and its netmask where one is given (netdevice(7)).
+pub fn link_up(name: &str, address: Option<(Ipv4Addr, Ipv4Addr)>) -> io::Result<()> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+    let set = |operation: libc::Ioctl, fill: &dyn Fn(&mut libc::ifreq)| -> io::Result<()> {
+        // SAFETY: all zeroes are a valid request.
+        let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+        // One byte less than there is room for: the name ends with a zero.
+        let room = request.ifr_name.len() - 1;
+        for (to, from) in request.ifr_name[..room].iter_mut().zip(name.bytes()) {
+            *to = from.cast_signed();
+        }
+        fill(&mut request);
+        // SAFETY: the request is a live local that the kernel only reads.
+        match unsafe { libc::ioctl(socket.as_raw_fd(), operation, &raw const request) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    };
+    if let Some((address, netmask)) = address {
+        set(libc::SIOCSIFADDR as libc::Ioctl, &|request| request.ifr_ifru.ifru_addr = sockaddr(address))?;
+        set(libc::SIOCSIFNETMASK as libc::Ioctl, &|request| request.ifr_ifru.ifru_netmask = sockaddr(netmask))?;
     }
-    // SAFETY: all zeroes are a valid request.
-    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    request.ifr_name[..2].copy_from_slice(&[b'l'.cast_signed(), b'o'.cast_signed()]);
-    request.ifr_ifru.ifru_flags = libc::IFF_UP as libc::c_short;
-    // SAFETY: the request is a live local.
-    let result = unsafe { libc::ioctl(socket, libc::SIOCSIFFLAGS as libc::Ioctl, &raw const request) };
-    if result < 0 {
-        println!("bench: lo: {}", std::io::Error::last_os_error());
+    set(libc::SIOCSIFFLAGS as libc::Ioctl, &|request| {
+        request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
+    })
+}
+
+/// The address as the requests carry it: `struct sockaddr_in`, whose address stands after family and port.
+fn sockaddr(address: Ipv4Addr) -> libc::sockaddr {
+    let mut data = [0; 14];
+    for (to, from) in data[2..].iter_mut().zip(address.octets()) {
+        *to = from.cast_signed();
     }
-    // SAFETY: the socket is this function's own.
-    unsafe { libc::close(socket) };
+    libc::sockaddr { sa_family: libc::AF_INET as libc::sa_family_t, sa_data: data }
+}
+
+/// Loads what Debian's kernel has as modules, in the order of their numbers. Coffer is given none.
+fn load_modules() {
+    for number in 1.. {
+        let Ok(module) = File::open(format!("/module{number}.ko")) else { return };
+        if let Err(error) = finit_module(&module, c"", ModuleInitFlags::empty()) {
+            println!("bench: module {number}: {error}");
+        }
+    }
 }

@@ -1,18 +1,20 @@
 //! Measures what a kernel costs: one static program that runs on Coffer and on stock Linux.
 //!
 //! As PID 1 it mounts what it needs, measures what `bench=` on the kernel command line names (all benchmarks if nothing
-//! does) and powers off; as a normal program it takes names as arguments. A line is `name<TAB>value<TAB>unit`, or
+//! does) and powers off; or [`serve`]s the host, or makes [`container`]s, if it says so; as a normal program it takes names as arguments. A line is `name<TAB>value<TAB>unit`, or
 //! `name<TAB>-<TAB>reason` where something could not be measured. [`bench`] says how, the other modules what.
 #![expect(unsafe_code, reason = "what is measured are system calls, some of which have no safe wrapper")]
 
 mod bench;
 mod call;
 mod channel;
+mod container;
 mod cpu;
 mod file;
 mod machine;
 mod memory;
 mod ready;
+mod serve;
 mod signal;
 mod task;
 
