@@ -3,6 +3,7 @@
 //! An interrupt wakes the task; it takes frames in with a budget, so that a flood leaves the CPU to others now and then. What the device
 //! has no room for waits in a bounded queue until the device says so.
 
+use super::merge::Merge;
 use super::{Device, ETHERNET_MTU, Link, flags, frame, segment};
 use crate::error::{Errno, Result};
 use crate::net::backlog;
@@ -107,14 +108,20 @@ impl Hardware {
 
     /// Takes in at most [`BUDGET`] frames; returns how many.
     fn take_in(&self, link: &Arc<Link>) -> usize {
-        for count in 0..BUDGET {
-            let Some(received) = self.device.receive(HEADROOM) else { return count };
+        let mut merge = Merge::default();
+        let mut receive = |packet| link.receive(packet);
+        let mut count = 0;
+        while count < BUDGET
+            && let Some(received) = self.device.receive(HEADROOM)
+        {
+            count += 1;
             match packet_from(received) {
-                Some(packet) => link.receive(packet),
+                Some(packet) => merge.take(packet, &mut receive),
                 None => link.counters.receive_error(),
             }
         }
-        BUDGET
+        merge.flush(&mut receive);
+        count
     }
 
     pub(super) fn send(&self, link: &Arc<Link>, packet: Packet) {

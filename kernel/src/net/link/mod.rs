@@ -10,6 +10,7 @@ pub mod ethernet;
 pub mod flags;
 pub mod frame;
 pub mod loopback;
+mod merge;
 pub mod neighbour;
 pub mod segment;
 pub mod veth;

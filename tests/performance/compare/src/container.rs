@@ -22,8 +22,11 @@ const CRUN: &str = "/usr/bin/crun";
 /// Milliseconds for one container that runs busybox's `true`: overlay mount, creation, start, end, removal.
 pub fn measure(kernel: &Kernel, artifacts: &Artifacts) -> anyhow::Result<f64> {
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
-    let ends =
-        if kernel.column == COFFER { coffer(artifacts, folder.path())? } else { linux(kernel, folder.path())? };
+    let ends = if kernel.column == COFFER {
+        coffer(artifacts, folder.path())?
+    } else {
+        linux(kernel, folder.path())?
+    };
     ensure!(ends.len() == ROUNDS as usize, "{} of {ROUNDS} containers have run", ends.len());
     let took = ends[ends.len() - 1] - ends[0];
     Ok(took.as_secs_f64() * 1e3 / f64::from(ROUNDS - 1))
@@ -83,8 +86,7 @@ fn specification() -> anyhow::Result<Spec> {
     process.set_terminal(None).set_args(Some(["/bin/busybox", "true"].map(str::to_owned).to_vec()));
     let linux = spec.linux_mut().as_mut().context("no linux section by default")?;
     let mut namespaces = linux.namespaces().clone().unwrap_or_default();
-    namespaces
-        .retain(|one| ![LinuxNamespaceType::Network, LinuxNamespaceType::Cgroup].contains(&one.typ()));
+    namespaces.retain(|one| ![LinuxNamespaceType::Network, LinuxNamespaceType::Cgroup].contains(&one.typ()));
     linux.set_namespaces(Some(namespaces)).set_resources(None);
     let mut mounts = spec.mounts().clone().unwrap_or_default();
     mounts.retain(|mount| mount.destination() != Path::new("/sys/fs/cgroup"));

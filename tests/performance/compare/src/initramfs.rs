@@ -71,7 +71,13 @@ impl Initramfs {
         fs::write(path, self.bytes).with_context(|| format!("cannot write {}", path.display()))
     }
 
-    fn entry(&mut self, path: &Path, mode: u32, device: Option<(u32, u32)>, bytes: &[u8]) -> anyhow::Result<()> {
+    fn entry(
+        &mut self,
+        path: &Path,
+        mode: u32,
+        device: Option<(u32, u32)>,
+        bytes: &[u8],
+    ) -> anyhow::Result<()> {
         self.entries += 1;
         let mut header = Builder::new(&path.to_string_lossy()).ino(self.entries).mode(mode).nlink(1);
         if let Some((major, minor)) = device {

@@ -16,7 +16,9 @@ const SNAPSHOT: &str = "/tmp/snapshot";
 /// Makes, starts and removes so many; prints a line after each.
 pub fn run(rounds: u32) {
     // crun wants to see it even when it is told to leave it alone.
-    if let Err(error) = mount(Some("cgroup2"), "/sys/fs/cgroup", Some("cgroup2"), MsFlags::empty(), None::<&str>) {
+    if let Err(error) =
+        mount(Some("cgroup2"), "/sys/fs/cgroup", Some("cgroup2"), MsFlags::empty(), None::<&str>)
+    {
         println!("bench: mount cgroup2: {error}");
     }
     for round in 1..=rounds {

@@ -93,7 +93,9 @@ pub fn link_up(name: &str, address: Option<(Ipv4Addr, Ipv4Addr)>) -> io::Result<
     };
     if let Some((address, netmask)) = address {
         set(libc::SIOCSIFADDR as libc::Ioctl, &|request| request.ifr_ifru.ifru_addr = sockaddr(address))?;
-        set(libc::SIOCSIFNETMASK as libc::Ioctl, &|request| request.ifr_ifru.ifru_netmask = sockaddr(netmask))?;
+        set(libc::SIOCSIFNETMASK as libc::Ioctl, &|request| {
+            request.ifr_ifru.ifru_netmask = sockaddr(netmask)
+        })?;
     }
     set(libc::SIOCSIFFLAGS as libc::Ioctl, &|request| {
         request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;

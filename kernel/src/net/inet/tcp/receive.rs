@@ -150,8 +150,7 @@ fn announce_room(endpoint: &Endpoint) {
     let way = endpoint.inner.lock().way.clone();
     match way {
         Way::Local(writer) => local::announce_room(endpoint, &writer),
-        // The peer may be waiting for a wider window.
-        Way::Remote(remote) => remote.drive(None),
+        Way::Remote(remote) => remote.show_window(),
         _ => {}
     }
 }

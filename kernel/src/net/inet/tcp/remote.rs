@@ -41,6 +41,13 @@ const ORPHAN_RETRY_NS: u64 = 102_200_000_000;
 const ORPHAN_WAIT_NS: u64 = 60_000_000_000;
 /// How long less than a segment is held back (tcp(7), TCP_CORK).
 const CORK_NS: u64 = 200_000_000;
+/// How long an acknowledgement waits for an answer to go with, or for more than a segment (RFC 9293, 3.8.6.3): short, because a sender
+/// whose window ends with an odd segment does nothing meanwhile.
+const QUICK_ACK_NS: u64 = 1_000_000;
+/// The same where TCP_QUICKACK was turned off (tcp(7)).
+const SLOW_ACK_NS: u64 = 40_000_000;
+/// The part of the receive buffer that must have been read for the peer to be told at once.
+const WINDOW_STEP: usize = 4;
 /// What a segment's headers take of a packet.
 const HEADERS: usize = 40;
 
@@ -72,6 +79,11 @@ struct Core {
     is_orphan: bool,
     /// Less than a segment is held back until then.
     corked_until_ns: Option<u64>,
+    /// Bytes that came since the last segment was sent, and when they are to be acknowledged at the latest.
+    unacknowledged: usize,
+    acknowledge_ns: Option<u64>,
+    /// Bytes that were read since then: the window has grown by as much.
+    unshown: usize,
     bytes_sent: u64,
     bytes_received: u64,
 }
@@ -169,6 +181,8 @@ impl Remote {
         let mut socket =
             tcp::Socket::new(tcp::SocketBuffer::new(buffers.0), tcp::SocketBuffer::new(buffers.1));
         socket.set_congestion_control(tcp::CongestionControl::Reno);
+        // When to acknowledge is decided in `Core::act`.
+        socket.set_ack_delay(None);
         let ip = endpoint.ip.lock();
         socket.set_hop_limit(Some(ip.ttl_to(*tuple.1.ip())));
         let tos = ip.tos;
@@ -189,6 +203,9 @@ impl Remote {
             ends_ns: None,
             is_orphan: false,
             corked_until_ns: None,
+            unacknowledged: 0,
+            acknowledge_ns: None,
+            unshown: 0,
             bytes_sent: 0,
             bytes_received: 0,
         };
@@ -347,10 +364,22 @@ impl Remote {
         }
         let unread = socket.recv_queue();
         core.bytes_received += bytes.len() as u64;
+        core.unshown += bytes.len();
         // Both counts change under the lock, so that nobody sees the bytes nowhere.
         inbox.push(bytes);
         self.endpoint.remote_unread.store(unread, Ordering::SeqCst);
         true
+    }
+
+    /// Tells the peer, which may be waiting for it, if much of the buffer has become free.
+    pub fn show_window(&self) {
+        let core = self.core.lock();
+        let capacity = core.sockets.get::<tcp::Socket<'_>>(core.handle).recv_capacity();
+        let is_much = core.unshown >= capacity / WINDOW_STEP;
+        drop(core);
+        if is_much {
+            self.drive(None);
+        }
     }
 
     /// Ends this end's direction, after what was written.
@@ -453,9 +482,13 @@ impl Core {
             self.corked_until_ns = None;
         }
         self.apply_options(endpoint, now_ns);
-        self.queues.incoming = packet;
+        if !self.take_in(endpoint, packet, now_ns) {
+            self.interface.poll(now, &mut self.queues, &mut self.sockets);
+            self.unacknowledged = 0;
+            self.acknowledge_ns = None;
+            self.unshown = 0;
+        }
         let Self { interface, sockets, queues, handle, .. } = self;
-        interface.poll(now, queues, sockets);
         let socket = sockets.get_mut::<tcp::Socket<'_>>(*handle);
         // Nobody will read it: whoever sends to a socket that is gone is told so (RFC 2525, 2.17).
         let is_over = self.ends_ns.is_some_and(|ends_ns| ends_ns <= now_ns);
@@ -473,6 +506,8 @@ impl Core {
         let poll_ns = interface.poll_at(now, sockets).map(|at| at.total_micros().cast_unsigned() * 1000);
         // A time that has come already: in a moment, or an alarm would starve everybody else.
         let poll_ns = poll_ns.map(|at_ns| at_ns.max(now_ns + 1_000_000));
+        // What waits is what smoltcp would send now.
+        let poll_ns = self.acknowledge_ns.or(poll_ns);
         let wake_ns = [poll_ns, self.ends_ns, self.corked_until_ns].into_iter().flatten().min();
         let generation = endpoint.ns.generation();
         if self.route.0 != generation {
@@ -490,14 +525,35 @@ impl Core {
         }
     }
 
+    /// Takes a packet in; returns whether the acknowledgement may wait, and there is nothing else to send.
+    fn take_in(&mut self, endpoint: &Endpoint, packet: Option<Packet>, now_ns: u64) -> bool {
+        if packet.is_none() {
+            return false;
+        }
+        let now = Instant::from_micros((now_ns / 1000).cast_signed());
+        let socket = self.sockets.get::<tcp::Socket<'_>>(self.handle);
+        let (old_state, unread) = (socket.state(), socket.recv_queue());
+        self.queues.incoming = packet;
+        self.interface.poll_ingress_single(now, &mut self.queues, &mut self.sockets);
+        let socket = self.sockets.get::<tcp::Socket<'_>>(self.handle);
+        let arrived = socket.recv_queue().saturating_sub(unread);
+        self.unacknowledged += arrived;
+        let may_wait = arrived > 0
+            && [old_state, socket.state()] == [tcp::State::Established; 2]
+            && socket.send_queue() == 0
+            && self.unacknowledged <= self.queues.mtu - HEADERS;
+        if may_wait && self.acknowledge_ns.is_none() {
+            let delay_ns = if endpoint.tcp.lock().quick_ack { QUICK_ACK_NS } else { SLOW_ACK_NS };
+            self.acknowledge_ns = Some(now_ns + delay_ns);
+        }
+        may_wait
+    }
+
     /// Tells smoltcp what the options say now. Its time-out runs even while there is nothing to wait for, so it has one only while there is.
     fn apply_options(&mut self, endpoint: &Endpoint, now_ns: u64) {
         let options = endpoint.tcp.lock().clone();
         let socket = self.sockets.get_mut::<tcp::Socket<'_>>(self.handle);
         socket.set_nagle_enabled(!options.no_delay || options.is_corked);
-        if !options.quick_ack && socket.ack_delay().is_none() {
-            socket.set_ack_delay(Some(Duration::from_millis(40)));
-        }
         let is_kept_alive = endpoint.options.is_on(SO_KEEPALIVE);
         let idle_ns = u64::from(options.keep_idle) * 1_000_000_000;
         let interval_ns = u64::from(options.keep_interval) * 1_000_000_000;
