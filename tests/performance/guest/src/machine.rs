@@ -92,9 +92,11 @@ pub fn link_up(name: &str, address: Option<(Ipv4Addr, Ipv4Addr)>) -> io::Result<
         }
     };
     if let Some((address, netmask)) = address {
-        set(libc::SIOCSIFADDR as libc::Ioctl, &|request| request.ifr_ifru.ifru_addr = sockaddr(address))?;
+        set(libc::SIOCSIFADDR as libc::Ioctl, &|request| {
+            request.ifr_ifru.ifru_addr = sockaddr(address);
+        })?;
         set(libc::SIOCSIFNETMASK as libc::Ioctl, &|request| {
-            request.ifr_ifru.ifru_netmask = sockaddr(netmask)
+            request.ifr_ifru.ifru_netmask = sockaddr(netmask);
         })?;
     }
     set(libc::SIOCSIFFLAGS as libc::Ioctl, &|request| {
