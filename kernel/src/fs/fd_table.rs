@@ -177,6 +177,20 @@ impl FdTable {
         self.slots.lock().used()
     }
 
+    /// Bytes of memory that its open files keep ([`OpenFile::kept_bytes`]): of those that others have as well, its share.
+    pub fn kept_bytes(&self) -> usize {
+        let mut bytes = 0;
+        let mut at = 0;
+        while let Some(fd) = self.next_open(at) {
+            if let Ok(file) = self.get(fd) {
+                // Without the handle that was taken here.
+                bytes += file.kept_bytes() / (Arc::strong_count(&file) - 1).max(1);
+            }
+            at = fd.0 as u32 + 1;
+        }
+        bytes
+    }
+
     /// What POSIX record locks of this table's processes are owned by.
     pub fn lock_owner(&self) -> usize {
         core::ptr::from_ref(self).addr()

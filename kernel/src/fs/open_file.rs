@@ -105,6 +105,12 @@ pub trait FileOps: Any + Send + Sync + core::fmt::Debug {
         Err(Errno::ENODEV.into())
     }
 
+    /// Bytes of memory that last as long as it is open, and no longer: what its holder is charged for when memory is short.
+    fn kept_bytes(&self, file: &OpenFile) -> usize {
+        let _ = file;
+        0
+    }
+
     /// A change of O_NONBLOCK, O_APPEND … by fcntl(F_SETFL) or FIONBIO: `flags` are already in the open file.
     fn flags_changed(&self, file: &OpenFile) {
         let _ = file;
@@ -199,6 +205,11 @@ impl OpenFile {
     /// What is behind it.
     pub fn inode(&self) -> Result<&Arc<dyn Inode>> {
         self.path.inode()
+    }
+
+    /// See [`FileOps::kept_bytes`].
+    pub fn kept_bytes(&self) -> usize {
+        self.ops.kept_bytes(self)
     }
 
     /// Whether it was opened for reading.

@@ -6,6 +6,7 @@ use crate::signal::{SigInfo, Signal, send};
 use crate::thread::Thread;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
+use ostd::mm::PAGE_SIZE;
 use ostd::sync::Waiter;
 use ostd::timer::now_ns;
 
@@ -72,10 +73,16 @@ pub fn make_way() -> Relief {
 
 /// How much of memory `process` holds, in thousandths, with its adjustment: what /proc/PID/oom_score shows.
 pub fn score(process: &Process) -> i64 {
-    let pages = process.address_space().map_or(0, |space| space.resident_pages());
+    let pages = held_pages(process);
     let total = ostd::mm::stats().total.max(1);
     let adjustment = i64::from(process.oom_score_adj.load(Ordering::Relaxed));
     (pages as i64 * FULL_SCORE / total as i64 + adjustment).max(0)
+}
+
+/// Pages that would be free without `process`: those of its memory, and those that only its open files keep.
+fn held_pages(process: &Process) -> usize {
+    let resident = process.address_space().map_or(0, |space| space.resident_pages());
+    resident + process.fds().kept_bytes() / PAGE_SIZE
 }
 
 fn kill_worst() {
@@ -86,8 +93,7 @@ fn kill_worst() {
             || process.exit_status().is_some()
             || process.address_space().is_none();
         if !is_exempt {
-            let pages = process.address_space().map_or(0, |space| space.resident_pages());
-            let rank = (score(process), pages);
+            let rank = (score(process), held_pages(process));
             if worst.as_ref().is_none_or(|(score, pages, _)| rank > (*score, *pages)) {
                 worst = Some((rank.0, rank.1, process.clone()));
             }

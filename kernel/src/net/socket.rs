@@ -131,6 +131,11 @@ pub trait Socket: Any + Send + Sync + core::fmt::Debug {
     /// Bytes sent that the peer has not read (SIOCOUTQ).
     fn unsent_bytes(&self) -> usize;
 
+    /// Bytes of memory that last as long as it.
+    fn kept_bytes(&self) -> usize {
+        self.unread_bytes()
+    }
+
     /// What is ready.
     fn poll(&self) -> IoEvents;
 
@@ -211,6 +216,10 @@ impl FileOps for SocketFile {
     fn write(&self, file: &OpenFile, reader: &mut VmReader<'_>) -> Result<usize> {
         let message = Outgoing { is_nonblocking: file.is_nonblocking(), ..Outgoing::default() };
         self.0.send(reader, message)
+    }
+
+    fn kept_bytes(&self, _file: &OpenFile) -> usize {
+        self.0.kept_bytes()
     }
 
     fn poll(&self, _file: &OpenFile) -> IoEvents {

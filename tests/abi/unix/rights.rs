@@ -2,15 +2,17 @@
 
 use std::fs::File;
 use std::io::{IoSlice, IoSliceMut, Read};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::os::unix::net::UnixStream;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::time::{Duration, Instant};
 
 use nix::cmsg_space;
+use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, UnixAddr, recvmsg, sendmsg, setsockopt, sockopt,
 };
 
-use crate::case::{Outcome, cases, check, check_eq};
+use crate::case::{Failure, Outcome, cases, check, check_eq, check_fails};
 use crate::child;
 
 cases!("unix":
@@ -18,6 +20,10 @@ cases!("unix":
     several_descriptors_arrive_in_order,
     descriptors_that_nobody_reads_are_closed,
     a_chain_of_sockets_in_each_other_is_closed,
+    circles_of_sockets_in_each_other_are_closed,
+    a_listener_in_its_own_queue_is_closed,
+    sockets_in_flight_that_can_be_reached_stay,
+    a_user_has_so_many_descriptors_in_flight,
     credentials_arrive_when_asked_for,
 );
 
@@ -98,6 +104,94 @@ fn a_chain_of_sockets_in_each_other_is_closed() -> Outcome {
     drop(inner);
     check_eq!(nix::unistd::read(&reader, &mut [0])?, 0);
     Ok(())
+}
+
+/// Passes once the last handle to the write end of `reader`'s pipe is gone. Circles are looked for when some socket ends.
+fn ends_soon(reader: &OwnedFd) -> Outcome {
+    let end = Instant::now() + Duration::from_secs(5);
+    while Instant::now() < end {
+        drop(UnixStream::pair()?);
+        let mut polled = [PollFd::new(reader.as_fd(), PollFlags::POLLIN)];
+        if poll(&mut polled, 10_u16)? == 1 {
+            check_eq!(nix::unistd::read(reader, &mut [0])?, 0);
+            return Ok(());
+        }
+    }
+    Err(Failure::wrong("nobody collected the sockets"))
+}
+
+fn circles_of_sockets_in_each_other_are_closed() -> Outcome {
+    // Itself.
+    let (reader, writer) = nix::unistd::pipe()?;
+    let (left, right) = UnixStream::pair()?;
+    send(&left, &[right.as_raw_fd(), writer.as_raw_fd()])?;
+    drop((left, right, writer));
+    ends_soon(&reader)?;
+
+    // Three in a circle, twice around, with a tail.
+    let (reader, writer) = nix::unistd::pipe()?;
+    let pairs = [UnixStream::pair()?, UnixStream::pair()?, UnixStream::pair()?];
+    for _ in 0..2 {
+        for at in 0..3 {
+            send(&pairs[at].0, &[pairs[(at + 1) % 3].1.as_raw_fd()])?;
+        }
+    }
+    let (tail_left, tail_right) = UnixStream::pair()?;
+    send(&tail_left, &[writer.as_raw_fd()])?;
+    send(&pairs[1].0, &[tail_right.as_raw_fd()])?;
+    drop((pairs, tail_left, tail_right, writer));
+    ends_soon(&reader)
+}
+
+fn a_listener_in_its_own_queue_is_closed() -> Outcome {
+    let (reader, writer) = nix::unistd::pipe()?;
+    let listener = UnixListener::bind("socket")?;
+    let client = UnixStream::connect("socket")?;
+    send(&client, &[listener.as_raw_fd(), writer.as_raw_fd()])?;
+    drop((listener, writer, client));
+    ends_soon(&reader)
+}
+
+fn sockets_in_flight_that_can_be_reached_stay() -> Outcome {
+    let (first, second) = (UnixStream::pair()?, UnixStream::pair()?);
+    // A circle, one of whose members is here.
+    send(&first.0, &[second.1.as_raw_fd()])?;
+    send(&second.0, &[first.1.as_raw_fd()])?;
+    drop((first.0, second.0, second.1));
+    for _ in 0..20 {
+        drop(UnixStream::pair()?);
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let inner = receive(&first.1)?.pop().ok_or(nix::errno::Errno::ENOENT)?;
+    drop(first.1);
+    drop(UnixStream::pair()?);
+    let outer = receive(&UnixStream::from(inner))?.pop().ok_or(nix::errno::Errno::ENOENT)?;
+    check!(UnixStream::from(outer).peer_addr().is_ok());
+    Ok(())
+}
+
+fn a_user_has_so_many_descriptors_in_flight() -> Outcome {
+    const LIMIT: usize = 20;
+    let (left, right) = UnixStream::pair()?;
+    // Root, who may do more than the limit says.
+    for _ in 0..LIMIT + 10 {
+        nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE, LIMIT as u64, 1024)?;
+        send(&left, &[left.as_raw_fd()])?;
+    }
+    drop((left, right));
+    child::passes(|| {
+        let (left, right) = UnixStream::pair()?;
+        nix::unistd::setuid(nix::unistd::Uid::from_raw(1234))?;
+        let mut sent = 0;
+        while sent < LIMIT * 2 && send(&left, &[left.as_raw_fd()]).is_ok() {
+            sent += 1;
+        }
+        check_eq!(sent, LIMIT + 1);
+        check_fails!(send(&left, &[left.as_raw_fd()]), ETOOMANYREFS);
+        drop(receive(&right)?);
+        send(&left, &[left.as_raw_fd()])?;
+        Ok(())
+    })
 }
 
 fn credentials_arrive_when_asked_for() -> Outcome {

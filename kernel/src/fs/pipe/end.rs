@@ -69,6 +69,11 @@ impl Drop for PipeEnd {
 }
 
 impl FileOps for PipeEnd {
+    fn kept_bytes(&self, _file: &OpenFile) -> usize {
+        // Half for each end.
+        self.pipe.bytes.load(Ordering::SeqCst) / 2
+    }
+
     fn read(&self, file: &OpenFile, writer: &mut VmWriter<'_>) -> Result<usize> {
         let pipe = &*self.pipe;
         if writer.remaining() == 0 {

@@ -13,7 +13,7 @@ use crate::mm::page_cache::PageCache;
 use crate::process::credentials::Capability;
 use crate::thread::Thread;
 use alloc::sync::Arc;
-use ostd::mm::{VmReader, VmWriter};
+use ostd::mm::{PAGE_SIZE, VmReader, VmWriter};
 use ostd::sync::Lazy;
 
 /// A file over its path's inode.
@@ -140,6 +140,14 @@ impl FileOps for InodeFile {
 
     fn page_cache<'a>(&'a self, file: &'a OpenFile) -> Result<&'a PageCache> {
         file.inode()?.page_cache().ok_or(Errno::ENODEV.into())
+    }
+
+    fn kept_bytes(&self, file: &OpenFile) -> usize {
+        // What has a name stays when it is closed.
+        match file.inode().map(|inode| (inode.page_cache(), inode.metadata().links)) {
+            Ok((Some(pages), 0)) if pages.is_in_memory() => pages.resident_pages() * PAGE_SIZE,
+            _ => 0,
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use super::address::Address;
 use super::endpoint::{Endpoint, credentials_of};
 use super::packet::Packet;
+use super::rights::Rights;
 use super::{UnixSocket, names};
 use crate::error::{Errno, Error, Result};
 use crate::event::IoEvents;
@@ -162,6 +163,7 @@ impl UnixSocket {
             other.endpoint.set_name(name);
         }
         *other.endpoint.peer_credentials.lock() = Some(credentials_of(process));
+        other.endpoint.listener_key.store(listener.key(), Ordering::SeqCst);
         other.set_peer(Some(self.endpoint.clone()));
         let other_endpoint = other.endpoint.clone();
         let listener_credentials = *listener.peer_credentials.lock();
@@ -188,6 +190,8 @@ impl UnixSocket {
         let deadline_ns = endpoint.options.receive_deadline_ns();
         loop {
             if let Some(socket) = backlog.pop() {
+                // From now on its own, not the listener's.
+                socket.endpoint.listener_key.store(0, Ordering::SeqCst);
                 return Ok(socket);
             }
             if endpoint.is_read_shut() {
@@ -214,7 +218,7 @@ impl UnixSocket {
         let deadline_ns = self.endpoint.options.send_deadline_ns();
         let may_wait = message.may_wait();
         let sender = self.sender(&peer, message.credentials);
-        let mut rights = message.rights;
+        let mut rights = Rights::send(message.rights, &peer)?;
         let mut total = 0;
         while source.remaining() > 0 {
             if let Err(error) = self.wait_for_room(&peer, may_wait, deadline_ns) {
@@ -226,7 +230,7 @@ impl UnixSocket {
                 Err(error) => return if total > 0 { Ok(total) } else { Err(error) },
             };
             let taken = packet.bytes.len();
-            packet.rights = core::mem::take(&mut rights).into();
+            packet.rights = core::mem::take(&mut rights);
             packet.credentials = sender;
             if let Err(error) = peer.deliver(packet) {
                 return if total > 0 { Ok(total) } else { Err(error) };
@@ -351,7 +355,7 @@ impl UnixSocket {
             }
             incoming.len += written;
             if is_peek {
-                incoming.rights.extend(packet.rights.iter().cloned());
+                incoming.rights.append(&mut packet.rights.copy());
                 at += 1;
             } else {
                 packets.advance(written);

@@ -3,6 +3,7 @@
 use super::address::Address;
 use super::endpoint::Endpoint;
 use super::packet::Packet;
+use super::rights::Rights;
 use super::{UnixSocket, names};
 use crate::error::{Errno, Error, Result};
 use crate::net::Kind;
@@ -79,12 +80,13 @@ impl UnixSocket {
         }
         let deadline_ns = self.endpoint.options.send_deadline_ns();
         self.wait_for_room(target, message.may_wait(), deadline_ns)?;
+        let rights = Rights::send(message.rights, target)?;
         let mut packet = Packet::take(source, len)?;
         if packet.bytes.len() < len {
             return Err(Errno::EFAULT.into());
         }
         packet.credentials = self.sender(target, message.credentials);
-        packet.rights = message.rights.into();
+        packet.rights = rights;
         packet.from = self.endpoint.name();
         target.deliver(packet)?;
         Ok(len)
@@ -134,7 +136,7 @@ impl UnixSocket {
             incoming.credentials = packet.credentials;
         }
         if flags & MSG_PEEK != 0 {
-            incoming.rights = packet.rights.to_vec();
+            incoming.rights = packet.rights.copy();
             return if written? == copied { Ok(Some(incoming)) } else { Err(Errno::EFAULT.into()) };
         }
         let packet = packets.pop();

@@ -35,6 +35,8 @@ pub struct Endpoint {
     pub(super) peer_credentials: SpinLock<Option<ucred>>,
     /// The address of the endpoint that it is connected to, 0 for none: a datagram socket with a peer takes from no other.
     pub(super) peer_key: AtomicUsize,
+    /// The address of the listener in whose queue it waits, 0 for none.
+    pub(super) listener_key: AtomicUsize,
     name: SpinLock<Option<Arc<Name>>>,
     /// Directions that are over, as [`Shutdown`].
     shut: AtomicU8,
@@ -57,6 +59,7 @@ impl Endpoint {
             backlog: Once::new(),
             peer_credentials: SpinLock::new(None),
             peer_key: AtomicUsize::new(0),
+            listener_key: AtomicUsize::new(0),
             name: SpinLock::new(None),
             shut: AtomicU8::new(0),
             error: AtomicI32::new(0),
@@ -69,6 +72,14 @@ impl Endpoint {
     /// What it is told apart by while it is alive.
     pub fn key(self: &Arc<Self>) -> usize {
         Arc::as_ptr(self).addr()
+    }
+
+    /// The key of whoever leads to its inbox: itself, or its listener while it waits to be accepted.
+    pub fn holder(self: &Arc<Self>) -> usize {
+        match self.listener_key.load(Ordering::SeqCst) {
+            0 => self.key(),
+            listener => listener,
+        }
     }
 
     /// Its name.

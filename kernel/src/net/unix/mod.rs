@@ -7,6 +7,7 @@ mod address;
 mod connection;
 mod datagram;
 mod endpoint;
+mod in_flight;
 mod inbox;
 mod names;
 mod packet;

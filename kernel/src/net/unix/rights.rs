@@ -1,17 +1,23 @@
 //! Open files on their way in a packet (SCM_RIGHTS), and their end when nobody takes them.
 //!
 //! Such a file may be a socket in whose inbox lie others, and so on, as deep as the senders like. Dropped by recursion they would overrun the
-//! kernel's stack, so they end one after the other, from a list.
+//! kernel's stack, so they end one after the other, from a list. [`super::in_flight`] keeps count of all of them.
 
+use super::endpoint::Endpoint;
+use super::in_flight;
+use crate::error::Result;
 use crate::fs::open_file::OpenFile;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::ops::Deref;
 use ostd::sync::SpinLock;
 
 /// The files of one packet.
 #[derive(Debug, Default)]
-pub struct Rights(Vec<Arc<OpenFile>>);
+pub struct Rights {
+    files: Vec<Arc<OpenFile>>,
+    /// What they are booked under; none without files.
+    ticket: Option<u64>,
+}
 
 /// Files that wait for their end while somebody ends others.
 struct Waiting {
@@ -22,23 +28,31 @@ struct Waiting {
 static WAITING: SpinLock<Waiting> = SpinLock::new(Waiting { is_busy: false, files: Vec::new() });
 
 impl Rights {
+    /// Sends `files` off, to the inbox of `to`, at the current user's expense.
+    ///
+    /// # Errors
+    /// ETOOMANYREFS, ENOMEM.
+    pub fn send(files: Vec<Arc<OpenFile>>, to: &Arc<Endpoint>) -> Result<Self> {
+        let ticket = if files.is_empty() { None } else { Some(in_flight::book(&files, to)?) };
+        Ok(Self { files, ticket })
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
     /// Hands the files over.
     pub fn take(&mut self) -> Vec<Arc<OpenFile>> {
-        core::mem::take(&mut self.0)
+        if let Some(ticket) = self.ticket.take() {
+            in_flight::arrived(ticket);
+        }
+        core::mem::take(&mut self.files)
     }
-}
 
-impl From<Vec<Arc<OpenFile>>> for Rights {
-    fn from(files: Vec<Arc<OpenFile>>) -> Self {
-        Self(files)
-    }
-}
-
-impl Deref for Rights {
-    type Target = [Arc<OpenFile>];
-
-    fn deref(&self) -> &Self::Target {
-        &self.0
+    /// More handles to the files (MSG_PEEK).
+    pub fn copy(&self) -> Vec<Arc<OpenFile>> {
+        if self.is_empty() { Vec::new() } else { in_flight::copied(&self.files) }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::address::{self, Address};
 use super::endpoint::{Endpoint, credentials_of};
-use super::names;
+use super::{in_flight, names};
 use crate::error::{Errno, Error, Result};
 use crate::event::{IoEvents, Pollee};
 use crate::net::message::{Incoming, Outgoing, ReceiveHow, Sink, Source};
@@ -181,6 +181,10 @@ impl Socket for UnixSocket {
         }
     }
 
+    fn kept_bytes(&self) -> usize {
+        self.endpoint.inbox.charge() + in_flight::kept_bytes(&self.endpoint)
+    }
+
     fn unsent_bytes(&self) -> usize {
         self.peer().map_or(0, |peer| peer.inbox.charge())
     }
@@ -234,6 +238,7 @@ impl Drop for UnixSocket {
             }
             peer.shut(Shutdown::Both);
         }
+        in_flight::collect();
     }
 }
 
