@@ -1,6 +1,7 @@
 //! Mount namespaces: mount_namespaces(7).
 
 use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
 
 use nix::mount::{MsFlags, mount, umount};
 use nix::sched::{CloneFlags, unshare};
@@ -13,6 +14,8 @@ cases!("namespaces":
     mounts_stay_inside,
     a_new_namespace_starts_with_a_copy,
     a_container_root_can_be_built,
+    mounts_of_others_do_not_keep_a_name,
+    a_name_is_busy_for_who_has_mounted_on_it,
 );
 
 fn mounts_stay_inside() -> Outcome {
@@ -72,5 +75,61 @@ fn a_container_root_can_be_built() -> Outcome {
             check_eq!(String::from_utf8_lossy(&output.stdout), "2\n");
             Ok(())
         })
+    })
+}
+
+fn mounts_of_others_do_not_keep_a_name() -> Outcome {
+    let (mut ready, mut ready_for) = std::io::pipe()?;
+    let (mut gone, mut gone_for) = std::io::pipe()?;
+    for name in ["removed", "replaced", "empty"] {
+        fs::create_dir(name)?;
+    }
+    File::create("file")?;
+    let other = child::fork_case(|| {
+        own_mounts()?;
+        for name in ["removed", "replaced"] {
+            mount(Some("x"), name, Some("tmpfs"), MsFlags::empty(), None::<&str>)?;
+            fs::create_dir(format!("{name}/inner"))?;
+            mount(
+                Some("x"),
+                format!("{name}/inner").as_str(),
+                Some("tmpfs"),
+                MsFlags::empty(),
+                None::<&str>,
+            )?;
+        }
+        check_fails!(mount(Some("/"), "file", None::<&str>, MsFlags::MS_BIND, None::<&str>), ENOTDIR);
+        mount(Some("/dev/null"), "file", None::<&str>, MsFlags::MS_BIND, None::<&str>)?;
+        ready_for.write_all(b"x")?;
+        gone.read_exact(&mut [0])?;
+        check_fails!(fs::metadata("removed"), ENOENT);
+        check_fails!(fs::metadata("replaced/inner"), ENOENT);
+        check_fails!(fs::metadata("file"), ENOENT);
+        let mounts = fs::read_to_string("/proc/self/mountinfo")?;
+        check!(!["removed", "replaced", "/file"].iter().any(|name| mounts.contains(name)), "{mounts}");
+        Ok(())
+    })?;
+    ready.read_exact(&mut [0])?;
+    fs::remove_dir("removed")?;
+    fs::rename("empty", "replaced")?;
+    fs::remove_file("file")?;
+    gone_for.write_all(b"x")?;
+    check_eq!(other.exit_code()?, 0);
+    Ok(())
+}
+
+fn a_name_is_busy_for_who_has_mounted_on_it() -> Outcome {
+    child::passes(|| {
+        own_mounts()?;
+        fs::create_dir("dir")?;
+        fs::create_dir("other")?;
+        mount(Some("x"), "dir", Some("tmpfs"), MsFlags::empty(), None::<&str>)?;
+        check_fails!(fs::remove_dir("dir"), EBUSY);
+        check_fails!(fs::rename("dir", "new"), EBUSY);
+        check_fails!(fs::rename("other", "dir"), EBUSY);
+        check_fails!(fs::remove_file("dir"), EISDIR);
+        umount("dir")?;
+        fs::remove_dir("dir")?;
+        Ok(())
     })
 }

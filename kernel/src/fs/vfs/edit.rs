@@ -6,6 +6,7 @@
 use super::dentry::Dentry;
 use super::file_system::SuperBlock;
 use super::inode::{FileType, NewInode, Renaming};
+use super::mount_points;
 use super::notify::{self, Happening};
 use crate::error::{Errno, Error, Result};
 use alloc::sync::Arc;
@@ -72,14 +73,14 @@ pub fn link(
 /// Takes `name` away from `directory`: an empty directory if `wants_directory`, else anything but a directory. The check gets what goes.
 ///
 /// # Errors
-/// ENOENT, EISDIR, ENOTDIR, EBUSY for a mount point, the check's, the file system's.
+/// ENOENT, EISDIR, ENOTDIR, the check's, the file system's.
 pub fn remove(
     directory: &Arc<Dentry>,
     name: &[u8],
     wants_directory: bool,
     check: impl FnOnce(&Arc<Dentry>) -> Result<()>,
 ) -> Result<()> {
-    let _changes = directory.lock_directory()?;
+    let changes = directory.lock_directory()?;
     let victim = directory.child_locked(name)?;
     let victim_type = victim.file_type().ok_or(Errno::ENOENT)?;
     check(&victim)?;
@@ -90,9 +91,6 @@ pub fn remove(
     if !wants_directory && is_directory {
         return Err(Errno::EISDIR.into());
     }
-    if victim.is_mount_point() {
-        return Err(Errno::EBUSY.into());
-    }
     if is_directory {
         // Nothing may be made in it while it goes.
         let _inner = victim.lock_directory()?;
@@ -102,6 +100,8 @@ pub fn remove(
         directory.inode()?.unlink(name, victim.inode()?)?;
         directory.remove_child(&victim);
     }
+    drop(changes);
+    mount_points::detach(&victim);
     notify::report_child(directory, name, is_directory, Happening::DELETE, 0);
     notify::report_gone(&victim);
     Ok(())
@@ -120,15 +120,15 @@ pub fn rename(
     check: impl FnOnce(&Arc<Dentry>, &Arc<Dentry>) -> Result<()>,
 ) -> Result<()> {
     // Taken also within one directory: renames are rare, and a target directory's lock is taken below.
-    let _rename = super_block.rename_lock().lock();
+    let rename = super_block.rename_lock().lock();
     // Ancestors first, so that nobody who walks down waits for us in a circle; strangers in order of address.
     let is_same = Arc::ptr_eq(directory, new_directory);
     let new_is_above = !is_same && directory.is_within(new_directory);
     let old_first = !new_is_above
         && (new_directory.is_within(directory) || Arc::as_ptr(directory) <= Arc::as_ptr(new_directory));
     let (first, second) = if old_first { (directory, new_directory) } else { (new_directory, directory) };
-    let _first = first.lock_directory()?;
-    let _second = if is_same { None } else { Some(second.lock_directory()?) };
+    let first = first.lock_directory()?;
+    let second = if is_same { None } else { Some(second.lock_directory()?) };
 
     let moving = directory.child_locked(name)?;
     if !moving.is_positive() {
@@ -167,9 +167,6 @@ pub fn rename(
             _ => {}
         }
     }
-    if moving.is_mount_point() || target.is_mount_point() {
-        return Err(Errno::EBUSY.into());
-    }
 
     let renaming = Renaming {
         name,
@@ -186,7 +183,7 @@ pub fn rename(
         report_move((new_directory, new_name), (directory, name), &target);
         return Ok(());
     }
-    let _inner = if target.is_directory() { Some(target.lock_directory()?) } else { None };
+    let inner = if target.is_directory() { Some(target.lock_directory()?) } else { None };
     directory.inode()?.rename(&renaming)?;
     if target.is_positive() {
         new_directory.remove_child(&target);
@@ -194,6 +191,8 @@ pub fn rename(
     directory.move_child(&moving, new_directory, new_name);
     report_move((directory, name), (new_directory, new_name), &moving);
     if target.is_positive() {
+        drop((inner, second, first, rename));
+        mount_points::detach(&target);
         notify::report_gone(&target);
     }
     Ok(())

@@ -13,6 +13,7 @@ pub mod inode_file;
 pub mod lookup;
 pub mod mount;
 pub mod mount_ns;
+mod mount_points;
 pub mod mount_report;
 pub mod mount_tree;
 pub mod names;

@@ -3,6 +3,7 @@
 use super::dentry::Dentry;
 use super::file_system::SuperBlock;
 use super::mount_ns::MountNs;
+use super::mount_points;
 use super::place::Path;
 use super::propagation::{self, Sharing};
 use crate::error::{Errno, Result};
@@ -212,7 +213,7 @@ impl Mount {
     pub(super) fn attach(self: &Arc<Self>, place: Path) {
         let key = Arc::as_ptr(&place.dentry);
         let parent = place.mount.clone();
-        place.dentry.mount_added();
+        mount_points::add(&place.dentry, self);
         *self.place.lock() = Some(place);
         parent.children.lock().insert_unique(hash(key), self.clone(), |child| {
             child.place().map_or(0, |p| hash(Arc::as_ptr(&p.dentry)))
@@ -229,7 +230,7 @@ impl Mount {
             Err(_) => None,
         };
         drop(taken);
-        place.dentry.mount_removed();
+        mount_points::remove(&place.dentry, self);
         *self.place.lock() = None;
         Some(place)
     }

@@ -4,6 +4,7 @@ use super::dentry::Dentry;
 use super::edit::{self, RENAME_EXCHANGE, RENAME_NOREPLACE};
 use super::inode::{FileType, NewInode};
 use super::lookup::{self, Last, LastKind, LookupFlags, LookupStart, NAME_MAX};
+use super::mount_points;
 use super::open::new_attributes;
 use super::permission::{self, EXECUTE, WRITE};
 use super::place::Path;
@@ -130,7 +131,8 @@ pub fn rename(
         if changes_parent && exchange && target.is_directory() {
             permission::check(&**target.inode()?, credentials, WRITE)?;
         }
-        Ok(())
+        check_not_mounted(&old_parent, moving)?;
+        check_not_mounted(&new_parent, target)
     };
     edit::rename(super_block, (&old_parent.dentry, old_name), (&new_parent.dentry, new_name), flags, check)
 }
@@ -148,8 +150,17 @@ fn remove(
         if wants_directory && !victim.is_directory() {
             return Err(Errno::ENOTDIR.into());
         }
-        may_take(&parent.dentry, victim, credentials)
+        may_take(&parent.dentry, victim, credentials)?;
+        // Of the wrong type, it is refused for that.
+        if victim.is_directory() == is_directory { check_not_mounted(parent, victim) } else { Ok(()) }
     })
+}
+
+/// EBUSY for a mount point of the namespace that `parent` was found in.
+fn check_not_mounted(parent: &Path, name: &Arc<Dentry>) -> Result<()> {
+    let is_mounted =
+        name.is_mount_point() && parent.mount.namespace().is_some_and(|own| mount_points::is_in(name, &own));
+    if is_mounted { Err(Errno::EBUSY.into()) } else { Ok(()) }
 }
 
 /// The directory and the name for something that must not be there yet.
