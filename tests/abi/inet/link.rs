@@ -18,6 +18,7 @@ cases!("inet":
     a_transfer_over_a_cable,
     a_server_over_a_cable,
     refusals_and_resets_cross_a_cable,
+    what_crosses_on_the_cable_is_seen_at_both_ends,
 );
 
 const CREATE: libc::c_int = libc::NLM_F_CREATE | libc::NLM_F_EXCL;
@@ -142,4 +143,32 @@ fn refusals_and_resets_cross_a_cable() -> Outcome {
         check_eq!(super::events(&client)?, flags(ALL | libc::POLLHUP));
         Ok(())
     })
+}
+
+/// Both ends send at once, so that each is busy sending on one CPU while the other's bytes arrive on another.
+fn what_crosses_on_the_cable_is_seen_at_both_ends() -> Outcome {
+    with_cable(|far| {
+        let listener = listener(far)?;
+        let near = TcpStream::connect("10.8.0.2:8080")?;
+        let (far, _) = listener.accept()?;
+        let other = thread::spawn(move || exchange(far));
+        let result = exchange(near);
+        // What failed here may be why the other end waits.
+        result.and(other.join().map_err(died)?)
+    })
+}
+
+/// Sends a number and waits for the other end's, again and again.
+fn exchange(mut stream: TcpStream) -> Outcome {
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    for round in 0..3000_u32 {
+        stream.write_all(&round.to_ne_bytes())?;
+        let mut bytes = [0; 4];
+        match stream.read_exact(&mut bytes) {
+            Ok(()) => check_eq!(u32::from_ne_bytes(bytes), round),
+            Err(error) => return Err(Failure::wrong(format!("round {round}: {error}"))),
+        }
+    }
+    Ok(())
 }

@@ -221,17 +221,21 @@ impl Remote {
 
     /// Lets the connection act, on a packet or on the time.
     pub fn drive(&self, packet: Option<Packet>) {
-        let outcome = self.core.lock().act(&self.endpoint, packet);
+        let mut core = self.core.lock();
+        let outcome = core.act(&self.endpoint, packet);
+        // With the lock held, for whoever acts on another CPU right after must have the last word: an older alarm would cancel the one
+        // that sends again what is lost, and an older count would hide what has just arrived.
         match outcome.wake_ns {
             Some(wake_ns) => self.alarm.arm(wake_ns),
             None => self.alarm.cancel(),
         }
+        self.endpoint.remote_room.store(outcome.room, Ordering::SeqCst);
+        let old_unread = self.endpoint.remote_unread.swap(outcome.unread, Ordering::SeqCst);
+        drop(core);
         for packet in outcome.outgoing {
             // A packet that cannot be sent now is as good as lost on the way: it will be sent again.
             let _ = self.endpoint.ns.send_ip(&outcome.route, packet);
         }
-        self.endpoint.remote_room.store(outcome.room, Ordering::SeqCst);
-        let old_unread = self.endpoint.remote_unread.swap(outcome.unread, Ordering::SeqCst);
         if outcome.unread > old_unread {
             self.endpoint.announce_arrival();
         }
@@ -328,14 +332,12 @@ impl Remote {
         core.bytes_sent += taken as u64;
         let is_held = holds_back && queued < core.queues.mtu - HEADERS;
         core.corked_until_ns = is_held.then(|| core.corked_until_ns.unwrap_or(now_ns() + CORK_NS));
-        let corked_until_ns = core.corked_until_ns;
-        drop(core);
-        match corked_until_ns {
-            Some(until_ns) => {
-                self.endpoint.remote_room.store(room, Ordering::SeqCst);
-                self.alarm.arm(until_ns);
-            }
-            None => self.drive(None),
+        if let Some(until_ns) = core.corked_until_ns {
+            self.endpoint.remote_room.store(room, Ordering::SeqCst);
+            self.alarm.arm(until_ns);
+        } else {
+            drop(core);
+            self.drive(None);
         }
         taken
     }
