@@ -18,9 +18,12 @@ const TARGET_LIMIT: usize = 32 << 10;
 
 /// Answers one request.
 pub async fn answer(api: Api, request: Request<Incoming>) -> Response<Body> {
-    let mut response = match route(api, request).await {
-        Ok(response) => response,
-        Err(failure) => failure.response(),
+    // On its own, because hyper drops what it waits for when the client goes away, and no verb may end half-way.
+    let verb = tokio::spawn(route(api, request));
+    let mut response = match verb.await {
+        Ok(Ok(response)) => response,
+        Ok(Err(failure)) => failure.response(),
+        Err(error) => Failure::internal(format!("the request was not served to its end: {error}")).response(),
     };
     let headers = response.headers_mut();
     let version = header::HeaderValue::from_str(&NEWEST.to_string()).expect("digits and a dot");

@@ -4,8 +4,10 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use runtime_image::Snapshot;
+
 use crate::Error;
-use crate::container::entry::Entry;
+use crate::container::entry::{Entry, snapshot_in};
 use crate::events::Bus;
 use crate::exec::ExecRecord;
 use crate::images::Images;
@@ -122,6 +124,8 @@ impl Engine {
                     table.names.insert(entry.name(), entry.id.clone());
                     table.containers.insert(entry.id.clone(), entry);
                 }
+                // What an engine left that was killed while it removed a container.
+                Err(_) if !Entry::has_record(&folder) => remove_remains(&folder),
                 Err(error) => eprintln!("engine: container in `{}` is left out: {error}", folder.display()),
             }
         }
@@ -130,6 +134,15 @@ impl Engine {
             self.resume(&entry).await;
         }
         Ok(())
+    }
+}
+
+fn remove_remains(folder: &Path) {
+    let removed = Snapshot::at(&snapshot_in(folder)).unmount().map_err(Error::from).and_then(|()| {
+        std::fs::remove_dir_all(folder).map_err(Error::system(format!("remove `{}`", folder.display())))
+    });
+    if let Err(error) = removed {
+        eprintln!("engine: {error}");
     }
 }
 

@@ -44,6 +44,8 @@ pub struct Moment {
     pub exits: u64,
     pub exit_code: i64,
     pub error: Option<String>,
+    /// Why it could not be removed at last.
+    pub removal_error: Option<String>,
     pub is_removed: bool,
 }
 
@@ -130,6 +132,11 @@ pub struct Record {
     pub has_copied: bool,
 }
 
+/// The folder of the overlay of the container in `folder`.
+pub fn snapshot_in(folder: &Path) -> PathBuf {
+    folder.join("fs")
+}
+
 impl Entry {
     pub fn new(folder: PathBuf, record: Record) -> Self {
         let moment = Moment {
@@ -152,6 +159,11 @@ impl Entry {
 
     pub fn load(folder: &Path) -> Result<Self, Error> {
         Ok(Self::new(folder.to_owned(), read_json(&folder.join(RECORD))?))
+    }
+
+    /// Whether a folder is a container's: its record goes with the folder's last files.
+    pub fn has_record(folder: &Path) -> bool {
+        folder.join(RECORD).exists()
     }
 
     pub fn record(&self) -> MutexGuard<'_, Record> {
@@ -189,7 +201,7 @@ impl Entry {
 
     /// The folder of the overlay.
     pub fn snapshot_folder(&self) -> PathBuf {
-        self.folder.join("fs")
+        snapshot_in(&self.folder)
     }
 
     /// The labels, name and image that events of it carry.

@@ -1,6 +1,7 @@
 //! Remove, rename, update and prune.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use runtime_image::Snapshot;
 
@@ -10,6 +11,10 @@ use crate::engine::blocking;
 use crate::models::{ContainerPruneResponse, ContainerUpdateBody, ContainerUpdateResponse};
 use crate::time::Time;
 use crate::{Engine, Error, Filters};
+
+/// The pause before a removal that failed is tried again; each next one is twice as long, up to the last.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LAST_PAUSE: Duration = Duration::from_secs(2);
 
 impl Engine {
     /// Removes it.
@@ -57,18 +62,10 @@ impl Engine {
         }
         entry.wake.notify_one();
         entry.change(|record| record.state.status = Status::Removing)?;
-        let engine = self.clone();
-        let removed = Arc::clone(entry);
-        let result = blocking(move || {
-            Snapshot::at(&removed.snapshot_folder()).unmount()?;
-            std::fs::remove_dir_all(&removed.folder)
-                .map_err(Error::system(format!("remove container {}", removed.id)))?;
-            engine.images().release(&removed.id)
-        })
-        .await;
-        if let Err(error) = result {
+        if let Err(error) = self.remove_files(entry).await {
             // What is left is removed by the next try; until then it is dead.
             let _ = entry.change(|record| record.state.status = Status::Dead);
+            entry.moment.send_modify(|moment| moment.removal_error = Some(error.to_string()));
             return Err(error);
         }
         let (name, mounts) = {
@@ -93,6 +90,31 @@ impl Engine {
         self.tell(entry, "destroy", &[]);
         entry.moment.send_modify(|moment| moment.is_removed = true);
         Ok(())
+    }
+
+    /// Unmounts and removes its folder. Something may still use it for a moment: a process that is just ending, or one of another container
+    /// that has not left the machine's mounts yet. So it is tried again.
+    async fn remove_files(&self, entry: &Arc<Entry>) -> Result<(), Error> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let (engine, removed) = (self.clone(), Arc::clone(entry));
+            let result = blocking(move || {
+                Snapshot::at(&removed.snapshot_folder()).unmount()?;
+                match std::fs::remove_dir_all(&removed.folder) {
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                        return Err(Error::system(format!("remove container {}", removed.id))(error));
+                    }
+                    _ => {}
+                }
+                engine.images().release(&removed.id)
+            })
+            .await;
+            if result.is_ok() || pause > LAST_PAUSE {
+                return result;
+            }
+            tokio::time::sleep(pause).await;
+            pause = pause.saturating_mul(2);
+        }
     }
 
     /// Gives it another name.

@@ -33,7 +33,7 @@ impl Engine {
         let record = entry.record().clone();
         match record.state.status {
             Status::Running | Status::Paused => self.watch(entry),
-            Status::Removing => {
+            Status::Removing | Status::Dead => {
                 if let Err(error) = self.remove_entry(entry, true).await {
                     eprintln!("engine: {error}");
                 }
@@ -43,7 +43,7 @@ impl Engine {
                 let (engine, entry) = (self.clone(), Arc::clone(entry));
                 tokio::spawn(async move { engine.restart_after(&entry, FIRST_PAUSE).await });
             }
-            Status::Created | Status::Exited | Status::Dead => {}
+            Status::Created | Status::Exited => {}
         }
     }
 

@@ -37,13 +37,17 @@ async fn wait(
     let is_over = |moment: &Moment| match condition {
         Condition::NotRunning => !moment.is_running,
         Condition::NextExit => moment.exits > exits,
-        Condition::Removed => moment.is_removed,
+        Condition::Removed => moment.is_removed || moment.removal_error.is_some(),
     };
     // An entry that is dropped was removed: what it said last counts.
     let _ = moment.wait_for(|moment| is_over(moment) || moment.is_removed).await;
     let last = moment.borrow().clone();
     ContainerWaitResponse {
         status_code: last.exit_code,
-        error: last.error.map(|message| ContainerWaitExitError { message: Some(message) }),
+        error: last
+            .removal_error
+            .filter(|_| !last.is_removed)
+            .or(last.error)
+            .map(|message| ContainerWaitExitError { message: Some(message) }),
     }
 }

@@ -106,8 +106,9 @@ impl Server {
 
     fn is_done(&self) -> bool {
         let is_late = |(at, _): &(Instant, Exit)| at.elapsed() > LINGER;
-        let is_told =
-            self.main.session.is_flushed() && self.execs.values().all(|job| job.session.is_flushed());
+        // What joined ended with the first process; who waits for its exit code gets it.
+        let is_told = self.main.session.is_flushed()
+            && self.execs.values().all(|job| job.is_over && job.session.is_flushed());
         self.main.is_over && (is_told || self.main.ended.as_ref().is_some_and(is_late))
     }
 
@@ -185,9 +186,9 @@ impl Server {
             && self.main.session.is_drained()
         {
             self.main.is_over = true;
-            self.main.session.finish();
-            // Should this fail, the engine still learns it from the answer.
+            // Before anybody can see an end of anything. Should this fail, the engine still learns it from the answer.
             let _ = write_json(&self.folder.join(EXIT), &exit);
+            self.main.session.finish();
             self.answer(None, exit);
         }
         let over: Vec<(String, Exit)> = self
