@@ -3,6 +3,7 @@
 use super::vfs::inode::{DirEntry, Inode};
 use super::vfs::notify::{self, Happening};
 use super::vfs::place::Path;
+use super::vfs::text_lock::Writing;
 use crate::context::Context;
 use crate::error::{Errno, Result};
 use crate::event::{IoEvents, Pollee};
@@ -137,8 +138,8 @@ pub struct OpenFile {
     flags: AtomicU32,
     /// The position; held for the length of a read or write, as POSIX demands of regular files.
     position: Mutex<u64>,
-    /// It keeps its mount from turning read-only.
-    is_counted_writer: bool,
+    /// It keeps its mount from turning read-only and its file from being executed.
+    writing: Option<Writing>,
     /// Whom F_SETOWN named: a process, or (negative) a group; and the signal of F_SETSIG. COMPAT: kept, but O_ASYNC sends nothing.
     signal_owner: AtomicI32,
     signal: AtomicU32,
@@ -177,21 +178,21 @@ impl OpenFile {
             ops,
             flags: AtomicU32::new(flags),
             position: Mutex::new(0),
-            is_counted_writer: false,
+            writing: None,
             signal_owner: AtomicI32::new(0),
             signal: AtomicU32::new(0),
         })
     }
 
     /// As [`Self::new`], and while it is open its mount cannot turn read-only.
-    pub fn new_writer(path: Path, ops: Arc<dyn FileOps>, flags: u32) -> Arc<Self> {
+    pub fn new_writer(path: Path, ops: Arc<dyn FileOps>, flags: u32, writing: Writing) -> Arc<Self> {
         path.mount.writer_added();
         Arc::new(Self {
             path,
             ops,
             flags: AtomicU32::new(flags),
             position: Mutex::new(0),
-            is_counted_writer: true,
+            writing: Some(writing),
             signal_owner: AtomicI32::new(0),
             signal: AtomicU32::new(0),
         })
@@ -273,7 +274,7 @@ impl Drop for OpenFile {
             notify::report(&self.path.dentry, how);
         }
         super::vfs::file_lock::on_description_closed(self);
-        if self.is_counted_writer {
+        if self.writing.is_some() {
             self.path.mount.writer_removed();
         }
     }

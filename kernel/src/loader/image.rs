@@ -10,6 +10,7 @@ use crate::fs::vfs::lookup::{self, LookupFlags, LookupStart};
 use crate::fs::vfs::mount::MountFlags;
 use crate::fs::vfs::permission;
 use crate::fs::vfs::place::Path;
+use crate::fs::vfs::text_lock::Execution;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use coffer_elf::{HEADER_LEN, Header, Program};
@@ -25,6 +26,8 @@ const HEAD_LEN: usize = 256;
 pub struct Elf {
     /// The file.
     pub file: Arc<OpenFile>,
+    /// What keeps others from writing to it.
+    pub execution: Execution,
     /// Its file header.
     pub header: Header,
     /// Its program headers.
@@ -46,14 +49,14 @@ impl Image {
     /// # Errors
     /// As execve(2): EACCES, ENOENT, ENOEXEC, ELOOP, ELIBBAD.
     pub fn open(start: &LookupStart, path: Path, name: &[u8], arguments: &mut Arguments) -> Result<Self> {
-        let mut file = open_executable(start, path)?;
+        let (mut file, mut execution) = open_executable(start, path)?;
         let mut name = name.to_vec();
         for _ in 0..=MAX_SCRIPTS {
             let mut head = [0; HEAD_LEN];
             let len = read(&file, 0, &mut head)?;
             let head = &head[..len];
             if !head.starts_with(b"#!") {
-                return Self::from_elf(start, file, head);
+                return Self::from_elf(start, (file, execution), head);
             }
             let (interpreter, argument) = script::parse(head, len < HEAD_LEN).ok_or(Errno::ENOEXEC)?;
             let mut first: Vec<&[u8]> = alloc::vec![interpreter];
@@ -62,13 +65,13 @@ impl Image {
             arguments.arguments.replace_first(&first)?;
             let found = lookup::lookup(start, interpreter, LookupFlags::FOLLOW)?;
             name = interpreter.to_vec();
-            file = open_executable(start, found)?;
+            (file, execution) = open_executable(start, found)?;
         }
         Err(Error::with(Errno::ELOOP, "scripts name scripts too deeply"))
     }
 
-    fn from_elf(start: &LookupStart, file: Arc<OpenFile>, head: &[u8]) -> Result<Self> {
-        let elf = Elf::read(file, head)?;
+    fn from_elf(start: &LookupStart, opened: Opened, head: &[u8]) -> Result<Self> {
+        let elf = Elf::read(opened, head)?;
         let Some(range) = elf.program.interpreter.clone() else {
             return Self { elf, interpreter: None }.checked();
         };
@@ -76,10 +79,10 @@ impl Image {
         read_exact(&elf.file, range.start, &mut name)?;
         let Some((0, name)) = name.split_last() else { return Err(Errno::ENOEXEC.into()) };
         let found = lookup::lookup(start, name, LookupFlags::FOLLOW)?;
-        let file = open_executable(start, found)?;
+        let opened = open_executable(start, found)?;
         let mut head = [0; HEADER_LEN];
-        let len = read(&file, 0, &mut head)?;
-        let interpreter = Elf::read(file, &head[..len]).map_err(|_| Errno::ELIBBAD)?;
+        let len = read(&opened.0, 0, &mut head)?;
+        let interpreter = Elf::read(opened, &head[..len]).map_err(|_| Errno::ELIBBAD)?;
         Self { elf, interpreter: Some(interpreter) }.checked()
     }
 
@@ -97,22 +100,24 @@ impl Image {
 }
 
 impl Elf {
-    fn read(file: Arc<OpenFile>, head: &[u8]) -> Result<Self> {
+    fn read((file, execution): Opened, head: &[u8]) -> Result<Self> {
         let malformed = |malformed: coffer_elf::Malformed| Error::with(Errno::ENOEXEC, malformed.0);
         let header = Header::parse(head).map_err(malformed)?;
         let mut table = alloc::vec![0; header.table_bytes()];
         read_exact(&file, header.table_offset, &mut table)?;
         let program = Program::parse(&header, &table, USER_END as u64).map_err(malformed)?;
-        Ok(Self { file, header, program })
+        Ok(Self { file, execution, header, program })
     }
 }
+
+/// A file and what keeps others from writing to it.
+type Opened = (Arc<OpenFile>, Execution);
 
 /// Opens a file to execute it.
 ///
 /// # Errors
-/// EACCES: not a regular file, no permission, or a mount that forbids it; ETXTBSY is not ours (COMPAT: files that are being written can be
-/// executed, as their writers could anyway replace them).
-fn open_executable(start: &LookupStart, path: Path) -> Result<Arc<OpenFile>> {
+/// EACCES: not a regular file, no permission, or a mount that forbids it. ETXTBSY: somebody has it open for writing.
+fn open_executable(start: &LookupStart, path: Path) -> Result<Opened> {
     let access = path.inode()?.access();
     if access.file_type != FileType::Regular {
         return Err(Error::with(Errno::EACCES, "not a regular file"));
@@ -121,7 +126,8 @@ fn open_executable(start: &LookupStart, path: Path) -> Result<Arc<OpenFile>> {
         return Err(Error::with(Errno::EACCES, "the mount forbids execution"));
     }
     permission::check_access(&access, &start.credentials, permission::EXECUTE)?;
-    path.open(0)
+    let execution = Execution::begin(path.inode()?)?;
+    Ok((path.open(0)?, execution))
 }
 
 fn read(file: &OpenFile, offset: u64, out: &mut [u8]) -> Result<usize> {

@@ -193,6 +193,7 @@ fn replace(
     thread.set_name(&executable.dentry.name());
     process.set_program(Program {
         executable: Some(executable),
+        execution: Some(Arc::new(image.elf.execution)),
         arguments: stack.arguments.clone(),
         environment: stack.environment.clone(),
         auxv: stack.auxv.as_slice().into(),

@@ -23,6 +23,7 @@ pub mod wait;
 use crate::cgroup::Membership;
 use crate::fs::fd_table::FdTable;
 use crate::fs::vfs::place::{FsPlace, Path};
+use crate::fs::vfs::text_lock::Execution;
 use crate::ipc::sem::UndoList;
 use crate::mm::AddressSpace;
 use crate::signal::state::ProcessSignals;
@@ -96,6 +97,9 @@ pub struct Process {
 pub struct Program {
     /// The file (/proc/PID/exe).
     pub executable: Option<Path>,
+    /// What keeps others from writing to the file.
+    #[expect(dead_code, reason = "held, never looked at")]
+    pub execution: Option<Arc<Execution>>,
     /// Where arguments and environment lie (/proc/PID/cmdline, environ).
     pub arguments: core::ops::Range<usize>,
     /// As above.

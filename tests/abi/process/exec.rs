@@ -1,11 +1,13 @@
 //! execve(2): what the new program gets and what it does not.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
+use std::io::Read;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
 use crate::case::{Outcome, cases, check, check_eq, check_fails};
@@ -28,6 +30,8 @@ cases!("process":
     spawn_reads_what_the_child_writes,
     spawn_reports_a_missing_program,
     fexecve_runs_an_open_file,
+    a_program_that_runs_cannot_be_written_to,
+    a_file_that_is_open_for_writing_cannot_be_executed,
 );
 
 fn exec_passes_arguments_in_order() -> Outcome {
@@ -161,5 +165,57 @@ fn fexecve_runs_an_open_file() -> Outcome {
         1
     })?;
     check_eq!(child.exit_code()?, 12);
+    Ok(())
+}
+
+fn a_program_that_runs_cannot_be_written_to() -> Outcome {
+    fs::copy(SELF, "program")?;
+    let mut child = Command::new("./program").arg("@announce").stdout(Stdio::piped()).spawn()?;
+    let mut line = [0; 5];
+    child.stdout.as_mut().ok_or(Errno::EBADF)?.read_exact(&mut line)?;
+    check_fails!(OpenOptions::new().write(true).open("program"), ETXTBSY);
+    check_fails!(OpenOptions::new().read(true).append(true).open("program"), ETXTBSY);
+    check_fails!(File::create("program"), ETXTBSY);
+    check_fails!(nix::unistd::truncate("program", 0), ETXTBSY);
+    check!(fs::metadata("program")?.len() > 1000, "the program was cut short");
+    // Reading it, other attributes, and another file under its name are fine.
+    drop(File::open("program")?);
+    fs::set_permissions("program", fs::Permissions::from_mode(0o700))?;
+    fs::copy(SELF, "other")?;
+    fs::rename("other", "program")?;
+    drop(OpenOptions::new().write(true).open("program")?);
+
+    child.kill()?;
+    child.wait()?;
+    // Once it has ended, and after one that only ran a moment, it can be.
+    for _ in 0..20 {
+        check_eq!(Command::new("./program").args(["@exit", "3"]).status()?.code(), Some(3));
+        drop(OpenOptions::new().write(true).open("program")?);
+    }
+    Ok(())
+}
+
+fn a_file_that_is_open_for_writing_cannot_be_executed() -> Outcome {
+    fs::copy(SELF, "program")?;
+    let run = || Command::new("./program").args(["@exit", "0"]).status();
+    let writer = OpenOptions::new().write(true).open("program")?;
+    check_fails!(run(), ETXTBSY);
+    // As long as any of its descriptors is open.
+    let second = writer.try_clone()?;
+    drop(writer);
+    check_fails!(run(), ETXTBSY);
+    drop(second);
+    check_eq!(run()?.code(), Some(0));
+
+    // Nor as the interpreter of a script, while the script itself only has to be read.
+    fs::write("script", "#!./program @exit\n")?;
+    fs::set_permissions("script", fs::Permissions::from_mode(0o755))?;
+    let writer = OpenOptions::new().write(true).open("program")?;
+    check_fails!(Command::new("./script").status(), ETXTBSY);
+    drop(writer);
+    let writer = OpenOptions::new().write(true).open("script")?;
+    check_fails!(Command::new("./script").status(), ETXTBSY);
+    drop(writer);
+    check_eq!(Command::new("./script").status()?.code(), Some(0));
     Ok(())
 }

@@ -6,6 +6,7 @@ use super::notify::{self, Happening};
 use super::permission::{self, WRITE};
 use super::place::Path;
 use super::size_limit;
+use super::text_lock::Writing;
 use crate::error::{Errno, Result};
 use crate::process::credentials::{Capability, Credentials};
 
@@ -130,6 +131,7 @@ pub fn truncate(path: &Path, size: u64, credentials: &Credentials) -> Result<()>
     }
     path.mount.check_writable()?;
     permission::check_access(&access, credentials, WRITE)?;
+    let _writing = Writing::begin(inode)?;
     set_size(path, size)
 }
 

@@ -23,4 +23,5 @@ pub mod permission;
 pub mod place;
 pub mod propagation;
 pub mod size_limit;
+pub mod text_lock;
 pub mod xattr;

@@ -9,6 +9,7 @@ use super::mount::MountFlags;
 use super::notify::{self, Happening};
 use super::permission;
 use super::place::Path;
+use super::text_lock::Writing;
 use crate::device::registry;
 use crate::error::{Errno, Result};
 use crate::fs::open_file::flags::{
@@ -82,8 +83,10 @@ impl Path {
     /// # Errors
     /// As open(2).
     pub fn open(&self, flags: u32) -> Result<Arc<OpenFile>> {
-        let access = self.inode()?.access();
-        make_file(self.clone(), &access, flags)
+        let inode = self.inode()?;
+        let access = inode.access();
+        let writing = begin_writing(inode, &access, flags)?;
+        make_file(self.clone(), &access, flags, writing)
     }
 }
 
@@ -225,17 +228,24 @@ fn open_found(path: Path, flags: u32, credentials: &Credentials, is_new: bool) -
     if flags & O_NOATIME != 0 && !permission::is_owner(&access, credentials) {
         return Err(Errno::EPERM.into());
     }
+    let writing = begin_writing(inode, &access, flags)?;
     if flags & O_TRUNC != 0 && access.file_type == FileType::Regular && !is_new {
         inode_file::drop_privileges(inode)?;
         inode.set_attributes(&Attributes { size: Some(0), ..Attributes::default() })?;
         notify::report(&path.dentry, Happening::MODIFY);
     }
-    let file = make_file(path, &access, flags)?;
+    let file = make_file(path, &access, flags, writing)?;
     notify::report(&file.path().dentry, Happening::OPEN);
     Ok(file)
 }
 
-fn make_file(path: Path, access: &Access, flags: u32) -> Result<Arc<OpenFile>> {
+/// ETXTBSY if a regular file is to be written to or cut short, and runs.
+fn begin_writing(inode: &Arc<dyn Inode>, access: &Access, flags: u32) -> Result<Option<Writing>> {
+    let writes = flags & O_ACCMODE != O_RDONLY || flags & O_TRUNC != 0;
+    if writes && access.file_type == FileType::Regular { Writing::begin(inode).map(Some) } else { Ok(None) }
+}
+
+fn make_file(path: Path, access: &Access, flags: u32, writing: Option<Writing>) -> Result<Arc<OpenFile>> {
     let inode = path.inode()?;
     let kept = flags & !(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC);
     let ops = match inode.open(flags)? {
@@ -251,6 +261,8 @@ fn make_file(path: Path, access: &Access, flags: u32) -> Result<Arc<OpenFile>> {
             _ => inode_file::inode_file(),
         },
     };
-    let is_writer = flags & O_ACCMODE != O_RDONLY && access.file_type == FileType::Regular;
-    Ok(if is_writer { OpenFile::new_writer(path, ops, kept) } else { OpenFile::new(path, ops, kept) })
+    Ok(match writing {
+        Some(writing) if flags & O_ACCMODE != O_RDONLY => OpenFile::new_writer(path, ops, kept, writing),
+        _ => OpenFile::new(path, ops, kept),
+    })
 }
