@@ -197,8 +197,13 @@ pub struct FreshnessPolicy {
 #[derive(Debug, Error)]
 pub enum PolicyError {
     /// It is not TOML, or has a key or value that no policy has.
-    #[error("it is not a policy: {0}")]
-    Toml(#[from] toml::de::Error),
+    #[error("line {line} is not of a policy: {reason}")]
+    Toml {
+        /// Which line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// An image without firmware or without itself.
     #[error("image `{image}` lists no `{key}`, so it would accept any")]
     Image {
@@ -219,7 +224,11 @@ impl Policy {
     ///
     /// When it is not TOML, or has anything that no policy has.
     pub fn from_toml(text: &str) -> Result<Self, PolicyError> {
-        let policy: Self = toml::from_str(text)?;
+        let policy: Self = toml::from_str(text).map_err(|error| {
+            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            let reason = error.message().lines().next().unwrap_or_default().to_owned();
+            PolicyError::Toml { line: before.matches('\n').count() + 1, reason }
+        })?;
         for image in &policy.images {
             for (list, key) in [(&image.mrtd, "mrtd"), (&image.rtmr1, "rtmr1")] {
                 if list.is_empty() {

@@ -42,6 +42,8 @@ enum Verb {
     /// Look into image files, in any of their forms.
     #[command(subcommand)]
     Image(commands::image::Verb),
+    /// Judge a machine's evidence, from files: is it genuine, is it wanted?
+    Verify(commands::verify::Arguments),
     /// Print completions for a shell.
     Completions {
         /// Which one.
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
         Verb::Stop(arguments) => commands::stop::main(arguments, output).map(done),
         Verb::Rm(arguments) => commands::rm::main(arguments, output).map(done),
         Verb::Image(verb) => commands::image::main(verb, output),
+        Verb::Verify(arguments) => commands::verify::main(arguments, output),
         Verb::Completions { shell } => {
             clap_complete::generate(*shell, &mut Arguments::command(), "coffer", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)
@@ -67,7 +70,11 @@ fn main() -> ExitCode {
     };
     result.unwrap_or_else(|error| {
         eprintln!("coffer: {error:#}");
-        // Of `image diff`, 1 is an answer.
-        if matches!(arguments.verb, Verb::Image(_)) { ExitCode::from(2) } else { ExitCode::FAILURE }
+        // Of `image diff` and `verify`, 1 is an answer.
+        if matches!(arguments.verb, Verb::Image(_) | Verb::Verify(_)) {
+            ExitCode::from(2)
+        } else {
+            ExitCode::FAILURE
+        }
     })
 }

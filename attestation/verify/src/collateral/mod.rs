@@ -45,7 +45,7 @@ pub enum CollateralError {
     #[error("it is larger than {BUNDLE_LIMIT} bytes")]
     TooLarge,
     /// It is not the JSON of a bundle.
-    #[error("it is not a bundle of collateral: {0}")]
+    #[error("it is not a bundle of collateral")]
     Json(#[from] serde_json::Error),
     /// A field is not what it should be.
     #[error("`{field}` is not {expected}")]

@@ -6,3 +6,4 @@ pub mod logs;
 pub mod ls;
 pub mod rm;
 pub mod stop;
+pub mod verify;
