@@ -175,7 +175,10 @@ fn a_bad_file_gets_one_clear_error() {
     folder.write("policy", b"td.debgu = true");
     folder.write("bundle", b"{\"tcb_info\": 1}");
     assert!(error(&folder.verify(&["--event-log", "missing"])).contains("cannot open missing"));
-    assert!(error(&folder.verify(&["--policy", "policy"])).contains("line 1 is not of a policy: unknown field `debgu`"));
+    assert!(
+        error(&folder.verify(&["--policy", "policy"]))
+            .contains("line 1 is not of a policy: unknown field `debgu`")
+    );
     assert!(error(&folder.coffer(&["--trust-root", "empty"])).contains("one certificate in PEM"));
     assert!(error(&folder.verify(&["--tls-key", "empty"])).contains("it is not PEM"));
     assert!(error(&folder.verify(&["--policy", "/dev/zero"])).contains("larger than"));

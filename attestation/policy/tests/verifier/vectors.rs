@@ -1,12 +1,6 @@
 //! Genuine quotes, collateral and event logs, each with the verdict that their folder's README states. They come from public
 //! repositories and stay outside of this one: `../shared/data/tdx` beside it, or the folder that `TDX_VECTORS` names. Without them,
 //! these tests are counted as ignored.
-#![expect(
-    clippy::tests_outside_test_module,
-    clippy::unwrap_used,
-    reason = "all of this is tests, which clippy cannot tell outside of a test function"
-)]
-#![forbid(unsafe_code)]
 
 use std::path::Path;
 

@@ -1,17 +1,9 @@
 //! Event logs and the runtime's log: what explains the registers of a quote, and what does not.
-#![expect(
-    clippy::tests_outside_test_module,
-    clippy::unwrap_used,
-    reason = "all of this is tests, which clippy cannot tell outside of a test function"
-)]
-#![forbid(unsafe_code)]
 
-mod scene;
-
+use crate::scene::{Scene, accepted, has_outcome, refused};
 use attestation_evidence::{EventLog, ImageDigest, Mode, RuntimeEvent, RuntimeLog, extend};
 use attestation_test_pki::BodyKind;
 use attestation_verify::{CheckName, Outcome};
-use scene::{Scene, accepted, has_outcome, refused};
 use sha2::{Digest as _, Sha384};
 
 const SEPARATOR: u32 = 4;
@@ -118,9 +110,9 @@ fn a_register_without_history() {
     let mut scene = Scene::new(BodyKind::V4);
     with_log(&mut scene, |events| events.retain(|event| event.register != 3));
     let judgement = scene.judge();
-    scene::fails_first(&judgement, CheckName::Rtmr2);
+    crate::scene::fails_first(&judgement, CheckName::Rtmr2);
     assert_eq!(
-        scene::check(&judgement, CheckName::Rtmr2).reason,
+        crate::scene::check(&judgement, CheckName::Rtmr2).reason,
         "RTMR2 of the quote is not zero, and the log has no event for it"
     );
 }

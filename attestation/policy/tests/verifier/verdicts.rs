@@ -1,21 +1,13 @@
 //! What is refused, and by which check: evidence of a test PKI, changed in one way each. All of it is tried with quotes of version 4 and
 //! of version 5 with both bodies.
-#![expect(
-    clippy::tests_outside_test_module,
-    clippy::unwrap_used,
-    reason = "all of this is tests, which clippy cannot tell outside of a test function"
-)]
-#![forbid(unsafe_code)]
-
-mod scene;
 
 use std::time::Duration as Age;
 
+use crate::scene::{Scene, accepted, check, fails_first, has_outcome, refused};
 use attestation_evidence::report_data;
 use attestation_policy::{Circumstances, Policy};
 use attestation_test_pki::{BodyKind, Pki, Statement};
 use attestation_verify::{CheckName, Outcome, TcbStatus};
-use scene::{Scene, accepted, check, fails_first, has_outcome, refused};
 use serde_json::{Value, json};
 
 fn change_quote(
