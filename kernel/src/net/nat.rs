@@ -222,7 +222,11 @@ fn ask<R>(namespace: &NetNs, question: impl FnOnce(&mut Table, &Surroundings<'_>
     let around = Surroundings {
         now_ns: ostd::timer::now_ns(),
         is_local: &|address: Ipv4Addr| namespace.is_local(address),
-        is_free: &|_, _| true,
+        is_free: &|protocol, source| match protocol {
+            Protocol::Tcp => !namespace.inet.tcp.ports.is_held(source.address, source.port),
+            Protocol::Udp => !namespace.inet.udp.ports.is_held(source.address, source.port),
+            Protocol::Icmp => true,
+        },
         random: &|| {
             let mut bytes = [0; 4];
             crate::random::fill(&mut bytes);

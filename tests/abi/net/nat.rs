@@ -10,6 +10,7 @@ cases!("net":
     rules_are_added_and_taken_away,
     rules_need_a_capability_and_sense,
     what_leaves_is_masqueraded,
+    masquerading_spares_the_ports_of_sockets,
     published_ports_lead_inside,
     a_published_port_is_there_for_its_own_machine,
     dropped_ways_are_closed,
@@ -83,6 +84,26 @@ fn what_leaves_is_masqueraded() -> Outcome {
     check_eq!(passes(&other, &inside, [10, 9, 1, 2], b"hello")?, [10, 9, 2, 2]);
     inside.send_to(b"hello", (Ipv4Addr::new(10, 9, 2, 2), 2001))?;
     check_eq!(other.recv_from(&mut answer)?.1.to_string(), "10.9.1.2:5001");
+    Ok(())
+}
+
+fn masquerading_spares_the_ports_of_sockets() -> Outcome {
+    let [a, router, b] = routed()?;
+    router.forward()?;
+    control(&router, "add masquerade 10.9.1.0/24 !left")?;
+    let (near, far) = (a.socket([0; 4], 5000)?, b.socket([0; 4], 2000)?);
+    let own = router.socket([0; 4], 5000)?;
+    far.set_read_timeout(Some(std::time::Duration::from_secs(2)))?;
+    own.set_read_timeout(Some(std::time::Duration::from_secs(2)))?;
+    near.send_to(b"from inside", (Ipv4Addr::new(10, 9, 2, 2), 2000))?;
+    let mut bytes = [0; 16];
+    let (_, sender) = far.recv_from(&mut bytes)?;
+    check!(sender.ip() == Ipv4Addr::new(10, 9, 2, 1) && sender.port() != 5000, "it left from {sender}");
+    // What is sent to the router's own socket arrives there, and the answer inside.
+    far.send_to(b"to the router", (Ipv4Addr::new(10, 9, 2, 1), 5000))?;
+    check_eq!(own.recv_from(&mut bytes)?.0, 13);
+    far.send_to(b"inside", sender)?;
+    check_eq!(near.recv_from(&mut bytes)?.0, 6);
     Ok(())
 }
 

@@ -161,6 +161,13 @@ impl Ports {
         None
     }
 
+    /// Whether somebody has `port` of `address`, or of all addresses.
+    pub fn is_held(&self, address: Ipv4Addr, port: u16) -> bool {
+        let table = self.table.lock();
+        let reaches = |claim: &Claim| claim.address.is_unspecified() || claim.address == address;
+        table.get(&port).is_some_and(|holders| holders.iter().any(|(claim, _)| reaches(claim)))
+    }
+
     fn release(&self, port: u16, claim: &Claim) {
         let mut table = self.table.lock();
         let Some(holders) = table.get_mut(&port) else { return };
