@@ -4,8 +4,9 @@ use crate::case::Case;
 
 mod bridge;
 mod cable;
+mod dummy;
 mod lab;
 mod nat;
 mod router;
 
-pub const CASES: &[&[Case]] = &[cable::CASES, router::CASES, bridge::CASES, nat::CASES];
+pub const CASES: &[&[Case]] = &[cable::CASES, router::CASES, bridge::CASES, dummy::CASES, nat::CASES];

@@ -12,8 +12,14 @@ use coffer_harness::control::{Command, Event, Run};
 use coffer_harness::{Artifacts, Boot, Disk, Finished, IMAGE_DISK, Machine, Session, Streams};
 
 /// Modules that cases need, each after those that it needs itself.
-const MODULES: [&str; 5] =
-    ["fs/overlayfs/overlay", "net/llc/llc", "net/802/stp", "net/bridge/bridge", "drivers/net/veth"];
+const MODULES: [&str; 6] = [
+    "fs/overlayfs/overlay",
+    "net/llc/llc",
+    "net/802/stp",
+    "net/bridge/bridge",
+    "drivers/net/veth",
+    "drivers/net/dummy",
+];
 
 /// A kernel that ABI cases run on.
 #[derive(Debug, Clone)]

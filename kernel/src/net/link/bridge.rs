@@ -62,7 +62,7 @@ pub fn set_master(configuration: &Configuration, link: &Arc<Link>, master: Optio
         match link.device {
             Device::Bridge(_) => return Err(Error::with(Errno::ELOOP, "a bridge cannot be a port")),
             Device::Loopback => return Err(Errno::EINVAL.into()),
-            Device::Ethernet(_) | Device::Veth(_) => {}
+            Device::Ethernet(_) | Device::Veth(_) | Device::Dummy => {}
         }
         let is_together = match (link.namespace(), master.namespace()) {
             (Some(link), Some(master)) => Arc::ptr_eq(&link, &master),

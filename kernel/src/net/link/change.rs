@@ -27,6 +27,10 @@ impl Link {
                 self.leave(configuration);
                 Ok(())
             }
+            Device::Dummy => {
+                self.leave(configuration);
+                Ok(())
+            }
         }
     }
 
@@ -40,7 +44,7 @@ impl Link {
         target: &Arc<NetNs>,
         name: Option<&str>,
     ) -> Result<()> {
-        if !matches!(self.device, Device::Ethernet(_) | Device::Veth(_)) {
+        if !matches!(self.device, Device::Ethernet(_) | Device::Veth(_) | Device::Dummy) {
             return Err(Error::with(Errno::EINVAL, "such a link stays in its namespace"));
         }
         if self.namespace().is_some_and(|namespace| Arc::ptr_eq(&namespace, target)) {
@@ -59,7 +63,7 @@ impl Link {
         self.change_flags(0, super::flags::IFF_UP);
         self.neighbours.forget_all();
         match &self.device {
-            Device::Loopback => {}
+            Device::Loopback | Device::Dummy => {}
             Device::Ethernet(_) => {
                 let initial = NetNs::initial();
                 let index = Some(self.index()).filter(|index| initial.link(*index).is_none());

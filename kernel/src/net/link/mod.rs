@@ -6,6 +6,7 @@
 pub mod bridge;
 pub mod change;
 pub mod counters;
+pub mod dummy;
 pub mod ethernet;
 pub mod flags;
 pub mod frame;
@@ -50,6 +51,8 @@ pub enum Device {
     Veth(Veth),
     /// A switch with ports.
     Bridge(Bridge),
+    /// Takes everything and gives nothing.
+    Dummy,
 }
 
 /// A link.
@@ -106,6 +109,7 @@ impl Link {
             Device::Loopback | Device::Ethernet(_) => None,
             Device::Veth(_) => Some("veth"),
             Device::Bridge(_) => Some("bridge"),
+            Device::Dummy => Some("dummy"),
         }
     }
 
@@ -215,7 +219,7 @@ impl Link {
     /// Whether something is at the other end.
     pub fn has_carrier(&self) -> bool {
         match &self.device {
-            Device::Loopback => true,
+            Device::Loopback | Device::Dummy => true,
             Device::Ethernet(hardware) => hardware.has_carrier(),
             Device::Veth(veth) => veth.peer().is_some_and(|peer| peer.is_up()),
             Device::Bridge(bridge) => bridge.has_carrier(),
@@ -233,6 +237,8 @@ impl Link {
             Device::Loopback => (0, i32::MAX as u32),
             Device::Ethernet(hardware) => (MTU_LIMITS.0, hardware.max_mtu()),
             Device::Veth(_) | Device::Bridge(_) => MTU_LIMITS,
+            // As Linux: unlimited, which it shows as zero.
+            Device::Dummy => (0, 0),
         }
     }
 
@@ -242,7 +248,7 @@ impl Link {
     /// EINVAL outside of [`Self::mtu_limits`].
     pub fn set_mtu(&self, mtu: u32) -> Result<()> {
         let (least, most) = self.mtu_limits();
-        if !(least..=most).contains(&mtu) {
+        if mtu < least || most != 0 && mtu > most {
             return Err(Errno::EINVAL.into());
         }
         self.mtu.store(mtu, Ordering::Relaxed);
@@ -266,7 +272,7 @@ impl Link {
         match &self.device {
             Device::Loopback => return Err(Errno::EOPNOTSUPP.into()),
             Device::Ethernet(hardware) => hardware.set_mac(mac)?,
-            Device::Veth(_) | Device::Bridge(_) => {}
+            Device::Veth(_) | Device::Bridge(_) | Device::Dummy => {}
         }
         self.store_mac(mac);
         self.has_own_mac.store(true, Ordering::Relaxed);
@@ -288,6 +294,8 @@ impl Link {
         }
         if self.is_loopback() {
             loopback::transmit(self, packet);
+        } else if matches!(self.device, Device::Dummy) {
+            self.send_to(packet, self.mac(), EthernetProtocol::Ipv4);
         } else if let Some((packet, mac)) = neighbour::resolve(self, packet, next_hop) {
             self.send_to(packet, mac, EthernetProtocol::Ipv4);
         }
@@ -317,6 +325,7 @@ impl Link {
             Device::Ethernet(hardware) => hardware.send(self, packet),
             Device::Veth(veth) => veth.send(self, packet),
             Device::Bridge(bridge) => bridge.send(self, packet),
+            Device::Dummy => self.counters.send(packet.len()),
         }
     }
 

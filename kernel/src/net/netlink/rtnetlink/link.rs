@@ -3,7 +3,7 @@
 use super::link_at;
 use crate::error::{Errno, Error, Result};
 use crate::fs::pseudo::namespace::Namespace;
-use crate::net::link::{Device, Link, bridge, flags, veth};
+use crate::net::link::{Device, Link, bridge, dummy, flags, veth};
 use crate::net::netlink::dump::list;
 use crate::net::netlink::request::{Answer, Request};
 use crate::net::ns::{Configuration, NetNs, configure};
@@ -131,6 +131,10 @@ fn create(configuration: &Configuration, namespace: &Arc<NetNs>, wanted: &Wanted
                 let _ = other.delete(configuration);
             })?;
             link
+        }
+        "dummy" => {
+            let name = target.free_name(wanted.name.unwrap_or("dummy%d"))?;
+            dummy::create(configuration, &target, name, mac, index_of(wanted))?
         }
         "bridge" => {
             for setting in [IFLA_BR_STP_STATE, IFLA_BR_VLAN_FILTERING] {
@@ -263,7 +267,7 @@ pub fn operational_state(link: &Link) -> u8 {
     match link.device() {
         _ if !link.is_up() => STATE_DOWN,
         // Nobody looks whether there is a carrier.
-        Device::Loopback => STATE_UNKNOWN,
+        Device::Loopback | Device::Dummy => STATE_UNKNOWN,
         _ if link.has_carrier() => STATE_UP,
         Device::Veth(_) => STATE_LOWER_LAYER_DOWN,
         _ => STATE_DOWN,
