@@ -18,9 +18,31 @@ use crate::{setup, workspace};
 /// The command line that is part of the measured image.
 const COMMAND_LINE: &str = "";
 
+/// The unified kernel image.
+const UKI: &str = "coffer.efi";
+/// What says what the outputs are.
+const MANIFEST: &str = "manifest.json";
+
+/// The names of everything that is published.
+pub fn output_names() -> impl Iterator<Item = &'static str> {
+    [UKI].into_iter().chain(Format::ALL.map(Format::file_name)).chain([MANIFEST])
+}
+
 /// Builds the image and says where it is.
 pub fn main() -> anyhow::Result<ExitCode> {
     setup::ensure_met(&[])?;
+    let (image, command_line) = publish()?;
+    let outputs = output_names().map(|name| image.folder().join(name));
+    for path in [image.kernel(), image.initramfs()].into_iter().chain(outputs) {
+        let size = fs::metadata(&path).with_context(|| format!("cannot read {}", path.display()))?.len();
+        println!("{} {:.1} MiB", path.display(), size as f64 / f64::from(1 << 20));
+    }
+    println!("{command_line}");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Builds the image and writes every output; gives the command line, too.
+pub fn publish() -> anyhow::Result<(Artifacts, String)> {
     recipe::check_toolchain()?;
     let (image, built) = assemble()?;
     let mut outputs = vec![(image.uki(), built.image.uki.clone())];
@@ -31,17 +53,9 @@ pub fn main() -> anyhow::Result<ExitCode> {
     for (path, bytes) in &outputs {
         write(path, bytes)?;
     }
-    let manifest = workspace::target().join("manifest.json");
-    write(&manifest, describe(&built, &outputs)?.to_json()?.as_bytes())?;
+    write(&workspace::target().join(MANIFEST), describe(&built, &outputs)?.to_json()?.as_bytes())?;
     step.done();
-    for path in
-        [image.kernel(), image.initramfs(), manifest].iter().chain(outputs.iter().map(|(path, _)| path))
-    {
-        let size = fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?.len();
-        println!("{} {:.1} MiB", path.display(), size as f64 / f64::from(1 << 20));
-    }
-    println!("{}", built.image.command_line);
-    Ok(ExitCode::SUCCESS)
+    Ok((image, built.image.command_line))
 }
 
 /// An assembled image, and what went into it.

@@ -11,6 +11,7 @@ mod lint;
 mod packages;
 mod progress;
 mod recipe;
+mod reproduce;
 mod run;
 mod setup;
 mod symbols;
@@ -37,6 +38,8 @@ enum Verb {
     Test(test::Arguments),
     /// Build target/coffer.efi and the bootable disk target/coffer.raw.
     Image,
+    /// Build the image again in other places, and compare every byte of it.
+    Reproduce(reproduce::Arguments),
     /// Compare with Debian's kernel in the same virtual machine.
     Bench(bench::Arguments),
     /// Install what the build and the tests need.
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         Verb::Run(arguments) => run::main(&arguments),
         Verb::Test(arguments) => test::main(&arguments),
         Verb::Image => image::main(),
+        Verb::Reproduce(arguments) => reproduce::main(&arguments),
         Verb::Bench(arguments) => bench::main(&arguments),
         Verb::Setup => setup::main(),
         Verb::Lint => lint::main(),

@@ -39,6 +39,13 @@ pub const TEST: &[Requirement] = &[
     requirement("/boot/vmlinuz-*-cloud-amd64", "linux-image-cloud-amd64"),
 ];
 
+/// For the build in Nix's sandbox, over the host's tools.
+pub const NIX: &[Requirement] = &[
+    requirement("nix-build", "nix-bin"),
+    requirement("patchelf", "patchelf"),
+    requirement("/bin/busybox", "busybox-static"),
+];
+
 impl Requirement {
     /// Whether it is there. A `*` in a file name stands for anything.
     pub fn is_met(&self) -> bool {

@@ -6,14 +6,16 @@
 //! gives a working binary, not the canonical one.
 
 use std::collections::BTreeSet;
+use std::env;
 use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::{env, fs};
+use std::sync::OnceLock;
 
 use anyhow::{Context as _, bail, ensure};
 use coffer_image_builder::sbom::Crate;
+use serde_json::Value;
 
 use crate::progress::Step;
 use crate::workspace;
@@ -22,8 +24,16 @@ use crate::workspace;
 const RUSTC_COMMIT: &str = "59807616e1fa2540724bfbac14d7976d7e4a3860";
 
 /// What of the caller's environment reaches the build.
-const KEPT_VARIABLES: [&str; 7] =
-    ["PATH", "HOME", "CARGO_HOME", "RUSTUP_HOME", "TMPDIR", "SSL_CERT_FILE", "CARGO_NET_OFFLINE"];
+const KEPT_VARIABLES: [&str; 8] = [
+    "PATH",
+    "HOME",
+    "CARGO_HOME",
+    "RUSTUP_HOME",
+    "TMPDIR",
+    "SSL_CERT_FILE",
+    "CARGO_NET_OFFLINE",
+    "CARGO_BUILD_JOBS",
+];
 
 /// A binary of the image.
 #[derive(Debug)]
@@ -139,7 +149,17 @@ pub fn revision() -> String {
 
 /// The crates that end up in the image: those that its parts are linked from, and not those that only build or test them.
 pub fn shipped_crates() -> anyhow::Result<BTreeSet<Crate>> {
-    let mut shipped = BTreeSet::new();
+    crates_of_parts("normal,no-proc-macro")
+}
+
+/// The crates that have a say in the image: those that ship, and those that run while its parts are built.
+pub fn building_crates() -> anyhow::Result<BTreeSet<Crate>> {
+    crates_of_parts("normal,build")
+}
+
+/// The crates that `cargo tree` reaches from the parts by dependencies of the kinds in `edges`.
+fn crates_of_parts(edges: &str) -> anyhow::Result<BTreeSet<Crate>> {
+    let mut crates = BTreeSet::new();
     for part in [&KERNEL, &STUB, &RUNTIME] {
         let list = workspace::output_of(
             "cargo",
@@ -147,7 +167,7 @@ pub fn shipped_crates() -> anyhow::Result<BTreeSet<Crate>> {
                 "tree",
                 "--locked",
                 "--edges",
-                "normal,no-proc-macro",
+                edges,
                 "--prefix",
                 "none",
                 "--format",
@@ -162,15 +182,16 @@ pub fn shipped_crates() -> anyhow::Result<BTreeSet<Crate>> {
             let mut words = line.split_whitespace();
             let (Some(name), Some(version)) = (words.next(), words.next()) else { continue };
             let version = version.trim_start_matches('v');
-            shipped.insert(Crate { name: name.to_owned(), version: version.to_owned() });
+            crates.insert(Crate { name: name.to_owned(), version: version.to_owned() });
         }
     }
-    Ok(shipped)
+    Ok(crates)
 }
 
 /// Fails if `bytes` hold a path of this machine: then another machine would get other bytes.
 pub fn check_leaks(what: &str, bytes: &[u8]) -> anyhow::Result<()> {
-    for folder in [workspace::root(), workspace::target(), workspace::cargo_home(), sysroot()?] {
+    let own = [workspace::root(), workspace::target(), workspace::cargo_home(), sysroot()?];
+    for folder in own.iter().chain(crate_folders()?) {
         let needle = folder.as_os_str().as_encoded_bytes();
         if needle.len() > 1 && bytes.windows(needle.len()).any(|window| window == needle) {
             bail!("{what} holds the path {} of this machine", folder.display());
@@ -194,8 +215,8 @@ fn encoded_flags(part: &Part, target_dir: &Path) -> anyhow::Result<OsString> {
     };
     // The last match wins: the build folder lies inside of the source tree.
     let mut flags = vec![remap(&workspace::root(), "/coffer"), remap(target_dir, "/target")];
-    for registry in registries()? {
-        flags.push(remap(&registry, "/crates"));
+    for folder in crate_folders()? {
+        flags.push(remap(folder, "/crates"));
     }
     let library = sysroot()?.join("lib/rustlib/src/rust");
     flags.push(remap(&library, &format!("/rustc/{RUSTC_COMMIT}")));
@@ -203,21 +224,23 @@ fn encoded_flags(part: &Part, target_dir: &Path) -> anyhow::Result<OsString> {
     Ok(flags.join(SEPARATOR.as_ref()))
 }
 
-/// The folders that cargo unpacks crates into.
-fn registries() -> anyhow::Result<Vec<PathBuf>> {
-    let folder = workspace::cargo_home().join("registry/src");
-    // Before the first download there is none; a fetch makes them known before flags that depend on them are used.
-    if !folder.exists() {
-        workspace::output_of("cargo", &["fetch", "--locked"])?;
+/// The folders that hold crates, each in a folder NAME-VERSION: below cargo's home, or where its configuration says that they were vendored.
+/// Asking for them downloads what is missing, so they are known before flags that depend on them are used.
+fn crate_folders() -> anyhow::Result<&'static BTreeSet<PathBuf>> {
+    static FOLDERS: OnceLock<BTreeSet<PathBuf>> = OnceLock::new();
+    if let Some(folders) = FOLDERS.get() {
+        return Ok(folders);
     }
-    let mut folders = Vec::new();
-    if let Ok(entries) = fs::read_dir(&folder) {
-        for entry in entries {
-            folders.push(entry.with_context(|| format!("cannot list {}", folder.display()))?.path());
-        }
-    }
-    folders.sort();
-    Ok(folders)
+    let text = workspace::output_of("cargo", &["metadata", "--format-version", "1", "--locked"])?;
+    let metadata: Value = serde_json::from_str(&text).context("cannot read what cargo metadata says")?;
+    let packages = metadata["packages"].as_array().context("cargo metadata names no packages")?;
+    // Without a source, a package is one of ours.
+    let foreign = packages.iter().filter(|package| !package["source"].is_null());
+    let folders = foreign
+        .filter_map(|package| Path::new(package["manifest_path"].as_str()?).ancestors().nth(2))
+        .map(Path::to_path_buf)
+        .collect();
+    Ok(FOLDERS.get_or_init(|| folders))
 }
 
 /// Runs cargo with its words in the progress line; shows all of them if it fails.

@@ -7,6 +7,7 @@ use anyhow::{Context as _, ensure};
 use clap::Args;
 
 use crate::progress::Step;
+use crate::reproduce::{self, Place};
 use crate::{image, lint, packages, recipe, setup, workspace};
 
 /// Options of `cargo xtask test`.
@@ -15,7 +16,7 @@ pub struct Arguments {
     /// Leave out what needs virtual machines.
     #[arg(long)]
     host_only: bool,
-    /// Also what takes long: all of ostd under Miri, machines of every shape.
+    /// Also what takes long: all of ostd under Miri, machines of every shape, the image built again in other places.
     #[arg(long)]
     all: bool,
     /// Only guest tests whose name contains this.
@@ -71,6 +72,9 @@ pub fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             Count { failed: 1, ..Count::default() }
         });
     }
+    if arguments.all && arguments.filter.is_none() {
+        total += reproduce_ring();
+    }
     println!("{total}");
     Ok(if total.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -83,6 +87,32 @@ fn lint_ring() -> Count {
             Count { failed: 1, ..Count::default() }
         }
     }
+}
+
+/// Builds the image in other places, each of which takes as long as the first; where there is no Nix, not in its sandbox.
+fn reproduce_ring() -> Count {
+    let mut places = vec![Place::Elsewhere];
+    let mut count = Count::default();
+    match setup::ensure_met(&[packages::NIX]) {
+        Ok(()) => places.push(Place::Nix),
+        Err(error) => {
+            eprintln!("reproduce: skipped in Nix's sandbox: {error:#}");
+            count.skipped += 1;
+        }
+    }
+    match reproduce::compare(&places) {
+        Ok(verdict) => {
+            println!("{verdict}");
+            let is_reproduced = verdict.is_reproduced();
+            count.passed += u32::from(is_reproduced);
+            count.failed += u32::from(!is_reproduced);
+        }
+        Err(error) => {
+            eprintln!("reproduce: {error:#}");
+            count.failed += 1;
+        }
+    }
+    count
 }
 
 /// Runs ostd's tests under Miri, which wants a nightly compiler. It is not needed for anything that ships, so a machine without one

@@ -1,6 +1,7 @@
 //! `cargo xtask lint`: formatting, compiler lints, and the rules of the house that no compiler knows.
 
 mod layering;
+mod native_code;
 mod readme;
 mod unsafe_code;
 
@@ -22,6 +23,7 @@ const CHECKS: &[Check] = &[
     ("a README in each top folder", readme::check),
     ("dependencies point one way", layering::check),
     ("unsafe code only where it may be", unsafe_code::check),
+    ("no C code in the image", native_code::check),
     ("docs/syscalls.md", docs::check),
     ("clippy (host)", || clippy(&["--all-targets"])),
     ("clippy (kernel)", || clippy(&["--package", "coffer-kernel", "--target", "x86_64-unknown-none"])),
