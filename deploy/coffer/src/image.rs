@@ -6,19 +6,27 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use coffer_qemu::{Artifacts, Boot};
 
-/// How to boot, and which file stands for it.
-pub fn find(named: Option<&Path>) -> anyhow::Result<(Boot, PathBuf)> {
+/// What a machine runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Platform {
+    /// QEMU on this computer, with UEFI firmware, from the disk image: as on a cloud.
+    Qemu,
+}
+
+/// How to boot, and which file stands for it. Without a platform, the fastest way that there is: the kernel directly, where it was built
+/// here.
+pub fn find(named: Option<&Path>, platform: Option<Platform>) -> anyhow::Result<(Boot, PathBuf)> {
     if let Some(path) = named {
         let path =
             path.canonicalize().with_context(|| format!("cannot find the image {}", path.display()))?;
-        return match built(&path)? {
+        return match built(&path, platform)? {
             Some(image) => Ok(image),
             None if path.is_dir() => bail!("there is no image in {}", path.display()),
             None => Ok((Boot::Firmware { disk: path.clone() }, path)),
         };
     }
     for folder in folders() {
-        if let Some(image) = built(&folder)? {
+        if let Some(image) = built(&folder, platform)? {
             return Ok(image);
         }
     }
@@ -26,9 +34,9 @@ pub fn find(named: Option<&Path>) -> anyhow::Result<(Boot, PathBuf)> {
 }
 
 /// What a build has left in this folder, if it has.
-fn built(folder: &Path) -> anyhow::Result<Option<(Boot, PathBuf)>> {
+fn built(folder: &Path, platform: Option<Platform>) -> anyhow::Result<Option<(Boot, PathBuf)>> {
     let artifacts = Artifacts::at(folder);
-    Ok(if artifacts.kernel().exists() && artifacts.initramfs().exists() {
+    Ok(if platform.is_none() && artifacts.kernel().exists() && artifacts.initramfs().exists() {
         Some((artifacts.boot_directly("")?, artifacts.uki()))
     } else if artifacts.disk().exists() {
         Some((artifacts.boot_from_disk(), artifacts.disk()))

@@ -28,7 +28,10 @@ pub struct Arguments {
     /// Its number of CPUs.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
     cpus: u32,
-    /// A bootable disk, such as coffer.raw, or a folder that an image was built in; otherwise the image that was built here.
+    /// Boot the disk image under UEFI firmware, as a cloud does; otherwise the kernel that was built here is started directly, which is faster.
+    #[arg(long, value_name = "PLATFORM")]
+    on: Option<image::Platform>,
+    /// A bootable disk (coffer.raw, coffer.qcow2, coffer.vhd), or a folder that an image was built in; otherwise the image that was built here.
     #[arg(long, value_name = "FILE")]
     image: Option<PathBuf>,
     /// Make a port of the machine, which a container publishes there, one of this computer's loopback.
@@ -55,7 +58,7 @@ pub fn main(arguments: &Arguments, output: Output) -> anyhow::Result<()> {
         Some(path) => Configuration::load(path)?,
         None => Configuration { hostname: arguments.name.clone().try_into()?, ..Configuration::default() },
     };
-    let (boot, image) = image::find(arguments.image.as_deref())?;
+    let (boot, image) = image::find(arguments.image.as_deref(), arguments.on)?;
     let client = tls::Client::make(&arguments.name)?;
     let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, Protocol::Tcp.free_port()?);
     configuration.api = Api {
