@@ -18,7 +18,7 @@ pub fn start() {
     if let Err(error) = crate::net::init() {
         panic!("no network: {error:?}");
     }
-    crate::device::virtio::probe();
+    crate::device::bus::probe();
     if let Err(error) = crate::process::first::start(&root) {
         panic!("the first process cannot be made: {error:?}");
     }

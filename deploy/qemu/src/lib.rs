@@ -18,7 +18,7 @@ pub use artifacts::Artifacts;
 pub use console::Console;
 pub use detached::Places;
 pub use error::Error;
-pub use machine::{Boot, Clock, Disk, Machine};
+pub use machine::{Boot, Clock, Disk, DiskBus, Machine};
 pub use network::{Backend, Forward, Network, Protocol};
 pub use ports::{Port, Ports};
 pub use running::{Ended, Running};

@@ -1,6 +1,6 @@
 //! A machine as data, and the QEMU command line that it becomes.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -34,12 +34,24 @@ pub enum Boot {
     },
     /// OVMF starts what it finds on this disk.
     Firmware {
-        /// A raw GPT disk with an EFI system partition; it is not written to.
+        /// A GPT disk with an EFI system partition; it is not written to. Raw, unless its name ends in `.qcow2` or `.vhd`.
         disk: PathBuf,
     },
 }
 
-/// A read-only virtio-blk disk.
+/// How disks are attached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DiskBus {
+    /// Each on a virtio-blk device of its own.
+    #[default]
+    VirtioBlk,
+    /// Each on an NVMe controller of its own.
+    Nvme,
+    /// All on one virtio SCSI adapter.
+    VirtioScsi,
+}
+
+/// A read-only disk.
 #[derive(Debug, Clone)]
 pub struct Disk {
     /// The raw file behind it.
@@ -72,6 +84,8 @@ pub struct Machine {
     pub clock: Clock,
     /// Its disks, besides the one that it boots from.
     pub disks: Vec<Disk>,
+    /// How these are attached, and the one that it boots from.
+    pub disk_bus: DiskBus,
     /// Its network card; none, if there is nothing to talk to.
     pub network: Option<Network>,
     /// Whether it has the runtime's four ports.
@@ -96,6 +110,7 @@ impl Machine {
             accelerator: Accelerator::detect(),
             clock: Clock::Real,
             disks: Vec::new(),
+            disk_bus: DiskBus::default(),
             network: None,
             has_ports: false,
             ignores_interrupt: false,
@@ -148,9 +163,13 @@ impl Machine {
         if self.clock == Clock::Instructions {
             line.add(["-icount", "shift=0,sleep=off"]);
         }
+        if self.disk_bus == DiskBus::VirtioScsi {
+            line.add(["-device", "virtio-scsi-pci"]);
+        }
         self.add_boot(&mut line)?;
         for (index, disk) in self.disks.iter().enumerate() {
-            line.add_disk(&format!("disk{index}"), &disk.path, &format!("serial={}", disk.serial));
+            let property = format!("serial={}", disk.serial);
+            line.add_disk(self.disk_bus, &format!("disk{index}"), &disk.path, &property);
         }
         if let Some(network) = &self.network {
             line.add(network.arguments());
@@ -174,7 +193,8 @@ impl Machine {
                     return Err(Error::MissingFile { path: FIRMWARE.into(), package: FIRMWARE_PACKAGE });
                 }
                 line.add(["-bios", FIRMWARE]);
-                line.add_disk("boot", disk, "bootindex=0");
+                // An NVMe controller has to have a serial number.
+                line.add_disk(self.disk_bus, "boot", disk, "serial=coffer-boot,bootindex=0");
             }
         }
         Ok(())
@@ -191,13 +211,27 @@ impl Line {
     }
 
     /// The backend is given as JSON because a comma in a path would end QEMU's other form.
-    fn add_disk(&mut self, node: &str, path: &Path, property: &str) {
+    fn add_disk(&mut self, bus: DiskBus, node: &str, path: &Path, properties: &str) {
         let backend = json!({
-            "driver": "raw", "node-name": node, "read-only": true,
+            "driver": driver(path), "node-name": node, "read-only": true,
             "file": { "driver": "file", "filename": path, "read-only": true },
         });
         self.add(["-blockdev".to_owned(), backend.to_string()]);
-        self.add(["-device".to_owned(), format!("virtio-blk-pci,drive={node},{property}")]);
+        let device = match bus {
+            DiskBus::VirtioBlk => "virtio-blk-pci",
+            DiskBus::Nvme => "nvme",
+            DiskBus::VirtioScsi => "scsi-hd",
+        };
+        self.add(["-device".to_owned(), format!("{device},drive={node},{properties}")]);
+    }
+}
+
+/// QEMU's name for the form of a disk. By the file's name, never by its contents: those may be the guest's.
+fn driver(path: &Path) -> &'static str {
+    match path.extension().and_then(OsStr::to_str) {
+        Some("qcow2") => "qcow2",
+        Some("vhd") => "vpc",
+        _ => "raw",
     }
 }
 
@@ -206,7 +240,7 @@ mod tests {
     use std::ffi::OsString;
     use std::path::Path;
 
-    use super::{Boot, Clock, Disk, Machine};
+    use super::{Boot, Clock, Disk, DiskBus, Machine, driver};
     use crate::accelerator::Accelerator;
 
     #[test]
@@ -221,5 +255,26 @@ mod tests {
         assert!(line.iter().any(|argument| argument.contains("\"/tmp/a,b\"")), "{line:?}");
         assert!(line.contains(&"tcg,thread=single".to_owned()));
         assert!(line.contains(&"a b".to_owned()));
+    }
+    #[test]
+    fn disks_go_where_the_machine_says() {
+        let boot = Boot::Direct { kernel: "k".into(), initramfs: None, command_line: String::new() };
+        let mut machine = Machine { accelerator: Accelerator::Tcg, ..Machine::new(boot) };
+        machine.disks.push(Disk { path: "a".into(), serial: "x".to_owned() });
+        for (bus, device) in [
+            (DiskBus::VirtioBlk, "virtio-blk-pci,drive=disk0,serial=x"),
+            (DiskBus::Nvme, "nvme,drive=disk0,serial=x"),
+            (DiskBus::VirtioScsi, "scsi-hd,drive=disk0,serial=x"),
+        ] {
+            machine.disk_bus = bus;
+            let line = machine.arguments("stdio,id=console", &[]).unwrap();
+            assert!(line.iter().any(|argument| argument == device), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn the_form_of_a_disk_is_in_its_name() {
+        let forms = ["coffer.raw", "coffer.qcow2", "coffer.vhd", "qcow2"].map(|name| driver(Path::new(name)));
+        assert_eq!(forms, ["raw", "qcow2", "vpc", "raw"]);
     }
 }

@@ -61,13 +61,19 @@ impl Mmio {
         false
     }
 
+    /// Whether `len` bytes at `offset` are registers: in range, and not the MSI-X table's.
+    pub fn has(&self, offset: usize, len: usize) -> bool {
+        let is_inside = offset <= self.len && len <= self.len - offset;
+        is_inside
+            && (self.hidden.is_empty() || offset >= self.hidden.end || offset + len <= self.hidden.start)
+    }
+
     registers! { read_u8 write_u8 u8; read_u16 write_u16 u16; read_u32 write_u32 u32; read_u64 write_u64 u64; }
 
     #[inline]
     fn at<T>(&self, offset: usize) -> *mut T {
-        let is_inside = offset <= self.len && size_of::<T>() <= self.len - offset;
-        let is_open = offset >= self.hidden.end || offset + size_of::<T>() <= self.hidden.start;
-        assert!(is_inside && is_open && offset.is_multiple_of(size_of::<T>()), "no such register");
+        let is_there = self.has(offset, size_of::<T>());
+        assert!(is_there && offset.is_multiple_of(size_of::<T>()), "no such register");
         core::ptr::with_exposed_provenance_mut(self.base + offset)
     }
 }
@@ -86,6 +92,14 @@ mod tests {
         let mmio = window(&mut memory);
         mmio.write_u32(4, 0x1122_3344);
         assert_eq!((mmio.read_u8(5), mmio.read_u16(6), mmio.read_u64(0)), (0x33, 0x1122, 0x1122_3344 << 32));
+    }
+
+    #[test]
+    fn what_is_there_can_be_asked() {
+        let mut memory = [0; 4];
+        let mmio = window(&mut memory);
+        assert!(mmio.has(8, 8) && mmio.has(24, 8) && mmio.has(28, 4));
+        assert!(!mmio.has(16, 1) && !mmio.has(12, 8) && !mmio.has(32, 4) && !mmio.has(usize::MAX, 4));
     }
 
     #[test]

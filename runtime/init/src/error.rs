@@ -15,7 +15,7 @@ pub enum Error {
     Configuration(#[from] runtime_config::Error),
     #[error("{0}")]
     Network(#[from] runtime_network::Error),
-    #[error("no image disk is attached (a virtio-blk disk with the serial `coffer-image`)")]
+    #[error("no image disk is attached (a disk with the serial number `coffer-image`)")]
     NoDisk,
     #[error("cannot open the image disk `{path}`: {source}")]
     Disk { path: String, source: io::Error },

@@ -13,11 +13,11 @@ pub use runtime_control as control;
 
 pub use coffer_qemu::accelerator::Accelerator;
 pub use coffer_qemu::{
-    Artifacts, Backend, Boot, Clock, Console, DEBUG_EXIT_PORT, Disk, Ended, Forward, Machine, Network, Port,
-    Ports, Protocol, Running, accelerator,
+    Artifacts, Backend, Boot, Clock, Console, DEBUG_EXIT_PORT, Disk, DiskBus, Ended, Forward, Machine,
+    Network, Port, Ports, Protocol, Running, accelerator,
 };
 pub use error::Error;
 pub use session::{Control, Finished, Session, Streams};
 
-/// Serial number of the virtio-blk disk that the runtime reads the image from.
+/// Serial number of the disk that the runtime reads the image from.
 pub const IMAGE_DISK: &str = "coffer-image";

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 use coffer_harness::control::{Command, Event, Run};
-use coffer_harness::{Artifacts, Boot, Disk, Finished, IMAGE_DISK, Machine, Session, Streams};
+use coffer_harness::{Artifacts, Boot, Disk, DiskBus, Finished, IMAGE_DISK, Machine, Session, Streams};
+use coffer_image_builder::format::Format;
 
 /// Modules that cases need, each after those that it needs itself.
 const MODULES: [&str; 6] = [
@@ -74,6 +75,10 @@ pub struct Setting {
     pub memory_mib: u32,
     /// Whether to boot from the disk under UEFI firmware.
     pub is_uefi: bool,
+    /// How its disks are attached.
+    pub disk_bus: DiskBus,
+    /// The form of the disk that it boots from, under firmware.
+    pub form: Format,
     /// When this has been printed, send this signal.
     pub signal_at: Option<(&'static str, i32)>,
     /// How long it may take.
@@ -88,6 +93,8 @@ impl Default for Setting {
             cpus: 2,
             memory_mib: 1024,
             is_uefi: false,
+            disk_bus: DiskBus::default(),
+            form: Format::Raw,
             signal_at: None,
             patience: Duration::from_secs(240),
         }
@@ -157,12 +164,18 @@ impl Write for Shared {
 
 /// Boots a machine and runs the image in `archive` on it.
 pub fn run(artifacts: &Artifacts, archive: &Path, setting: &Setting) -> anyhow::Result<Outcome> {
-    let boot: Boot =
-        if setting.is_uefi { artifacts.boot_from_disk() } else { artifacts.boot_directly("")? };
+    // Kept until the machine has ended.
+    let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
+    let boot = match (setting.is_uefi, setting.form) {
+        (false, _) => artifacts.boot_directly("")?,
+        (true, Format::Raw) => artifacts.boot_from_disk(),
+        (true, form) => Boot::Firmware { disk: wrap(artifacts, form, folder.path())? },
+    };
     let mut machine = Machine::new(boot);
     machine.cpus = setting.cpus;
     machine.memory_mib = setting.memory_mib;
     machine.has_ports = true;
+    machine.disk_bus = setting.disk_bus;
     machine.disks.push(Disk { path: archive.to_owned(), serial: IMAGE_DISK.to_owned() });
     let running = machine.start(|_| {})?;
 
@@ -193,4 +206,12 @@ pub fn run(artifacts: &Artifacts, archive: &Path, setting: &Setting) -> anyhow::
     let finished = session.finish(Some(setting.patience))?;
     let rounds = rounds.lock().unwrap_or_else(PoisonError::into_inner).clone();
     Ok(Outcome { finished, stdout: stdout.text(), stderr: stderr.text(), rounds })
+}
+
+/// Writes the built disk in another form.
+fn wrap(artifacts: &Artifacts, form: Format, folder: &Path) -> anyhow::Result<PathBuf> {
+    let disk = fs::read(artifacts.disk()).context("cannot read the image's disk")?;
+    let path = folder.join(form.file_name());
+    fs::write(&path, form.write(&disk)?).context("cannot write a disk")?;
+    Ok(path)
 }

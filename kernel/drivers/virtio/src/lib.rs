@@ -28,4 +28,6 @@ pub mod id {
     pub const CONSOLE: u16 = 3;
     /// Entropy source.
     pub const ENTROPY: u16 = 4;
+    /// SCSI host adapter.
+    pub const SCSI: u16 = 8;
 }

@@ -1,61 +1,44 @@
-//! Virtio devices: disks become block devices, named console ports character devices, network cards links.
+//! Virtio devices: named console ports become character devices, network cards links; disks are [`super::disk`]'s.
 
 mod entropy;
 mod port;
 
-use super::registry;
+use super::disk::Disks;
 use crate::net::link::ethernet;
 use crate::random;
-use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use coffer_virtio::{Device, id};
-use coffer_virtio_blk::VirtioBlk;
+use coffer_virtio::{Device, Error, id};
 use coffer_virtio_console::{Console, Port, settle_deadline_ns};
 use coffer_virtio_net::VirtioNet;
+use core::sync::atomic::{AtomicU32, Ordering};
 use ostd::pci::Function;
 use ostd::sync::SpinLock;
 use ostd::task::Task;
 
-/// Brings up what the bus has. A device that cannot be used gets a warning and is left alone.
-pub fn probe() {
-    let (mut disks, mut consoles) = (0, 0);
-    for function in ostd::pci::take_all() {
-        let location = function.location();
-        let result = match Device::probe(&function) {
-            Some(id::BLOCK) => add_disk(function, &mut disks),
-            Some(id::ENTROPY) => entropy::add(function),
-            Some(id::NETWORK) => add_network(function),
-            Some(id::CONSOLE) => add_console(function, &mut consoles),
-            _ => continue,
-        };
-        if let Err(error) = result {
-            log::warn!("virtio device at {location:?} left alone: {error:?}");
-        }
+/// Brings one up, if `function` is one that there is a driver for; disks go to `disks`.
+pub fn add(function: Function, disks: &mut Disks) -> Result<(), Error> {
+    match Device::probe(&function) {
+        Some(id::BLOCK) => disks.add_virtio(function),
+        Some(id::SCSI) => disks.add_scsi(function),
+        Some(id::ENTROPY) => entropy::add(function),
+        Some(id::NETWORK) => add_network(function),
+        Some(id::CONSOLE) => add_console(function),
+        _ => Ok(()),
     }
 }
 
-fn add_disk(function: Function, count: &mut u8) -> Result<(), coffer_virtio::Error> {
-    let disk = VirtioBlk::new(function)?;
-    // As many letters as there are: a machine with more disks than that names none of the rest.
-    if *count < 26 {
-        registry::register_block(&format!("vd{}", char::from(b'a' + *count)), disk);
-        *count += 1;
-    }
-    Ok(())
-}
-
-fn add_network(function: Function) -> Result<(), coffer_virtio::Error> {
+fn add_network(function: Function) -> Result<(), Error> {
     let device = VirtioNet::new(function, |mac| random::fill(mac))?;
-    ethernet::add(device).map_err(|_| coffer_virtio::Error::Resource)
+    ethernet::add(device).map_err(|_| Error::Resource)
 }
 
 /// Devices live as long as the kernel: dropping one resets it.
 static CONSOLES: SpinLock<Vec<Arc<Console>>> = SpinLock::new(Vec::new());
 
-fn add_console(function: Function, count: &mut u32) -> Result<(), coffer_virtio::Error> {
-    let number = *count;
-    *count += 1;
+fn add_console(function: Function) -> Result<(), Error> {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
     let console = Console::new(function)?;
     let on_port = move |new: &Arc<Port>| port::register(number, new);
     // Ports that are there at boot must be there for /init.

@@ -57,7 +57,7 @@ pub fn find(block: &Path, devices: &Path) -> Result<Option<(PathBuf, Vec<u8>)>, 
     names.sort();
     for name in names {
         // Loop devices, RAM disks and the like hold nothing of the host's.
-        if !name.as_encoded_bytes().starts_with(b"vd") && !name.as_encoded_bytes().starts_with(b"sd") {
+        if !PREFIXES.iter().any(|prefix| name.as_encoded_bytes().starts_with(prefix)) {
             continue;
         }
         let path = devices.join(name);
@@ -68,6 +68,9 @@ pub fn find(block: &Path, devices: &Path) -> Result<Option<(PathBuf, Vec<u8>)>, 
     }
     Ok(None)
 }
+
+/// What the names of disks begin with: virtio, SCSI, NVMe.
+const PREFIXES: [&[u8]; 3] = [b"vd", b"sd", b"nvme"];
 
 /// Takes a file's bytes, no more than a configuration may have.
 fn take_file(file: impl Read) -> Result<Vec<u8>, Error> {

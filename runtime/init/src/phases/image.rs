@@ -36,12 +36,16 @@ fn wait_for_disk() -> Result<PathBuf, Error> {
     }
 }
 
-/// The disk with the serial number, or else the only virtio disk.
+/// What the names of disks begin with: virtio, SCSI, NVMe.
+const PREFIXES: [&str; 3] = ["vd", "sd", "nvme"];
+
+/// The disk with the serial number, or else the only one.
 fn find_disk() -> Option<PathBuf> {
     let names: Vec<String> = fs::read_dir("/sys/block")
         .map(|entries| entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect())
         .unwrap_or_default();
-    let disks: Vec<&String> = names.iter().filter(|name| name.starts_with("vd")).collect();
+    let disks: Vec<&String> =
+        names.iter().filter(|name| PREFIXES.iter().any(|prefix| name.starts_with(prefix))).collect();
     let serial = |name: &str| fs::read_to_string(Path::new("/sys/block").join(name).join("serial"));
     let by_serial = disks.iter().find(|name| serial(name).is_ok_and(|serial| serial.trim_end() == SERIAL));
     let name = match (by_serial, disks.as_slice()) {
