@@ -17,6 +17,7 @@ pub mod ns;
 pub mod options;
 #[expect(dead_code, reason = "sockets and rtnetlink come on top")]
 pub mod packet;
+pub mod packet_socket;
 pub mod report;
 pub mod settings;
 pub mod socket;
@@ -34,6 +35,7 @@ use crate::error::{Errno, Result};
 use alloc::sync::Arc;
 use coffer_abi_types::inet::AF_INET;
 use coffer_abi_types::net::AF_UNIX;
+use coffer_abi_types::packet::AF_PACKET;
 
 /// Starts the network. Part of boot.
 ///
@@ -52,6 +54,7 @@ pub fn create(family: u32, kind: u32, protocol: u32) -> Result<Arc<dyn Socket>> 
         Ok(AF_UNIX) => unix::create(kind, protocol),
         Ok(AF_INET) => inet::create(kind, protocol),
         Ok(netlink::AF_NETLINK) => netlink::create(kind, protocol),
+        Ok(AF_PACKET) => packet_socket::create(kind, protocol),
         _ => Err(Errno::EAFNOSUPPORT.into()),
     }
 }
@@ -63,7 +66,7 @@ pub fn create(family: u32, kind: u32, protocol: u32) -> Result<Arc<dyn Socket>> 
 pub fn create_pair(family: u32, kind: u32, protocol: u32) -> Result<(Arc<dyn Socket>, Arc<dyn Socket>)> {
     match u16::try_from(family) {
         Ok(AF_UNIX) => unix::create_pair(kind, protocol),
-        Ok(AF_INET | netlink::AF_NETLINK) => Err(Errno::EOPNOTSUPP.into()),
+        Ok(AF_INET | AF_PACKET | netlink::AF_NETLINK) => Err(Errno::EOPNOTSUPP.into()),
         _ => Err(Errno::EAFNOSUPPORT.into()),
     }
 }

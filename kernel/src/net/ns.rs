@@ -27,6 +27,7 @@ use super::ip::{Address, Hints, Route, RouteEntry, RouteKind, Scope};
 use super::link::{Link, NAME_LEN, flags, loopback, neighbour};
 use super::nat::{self, Nat};
 use super::netlink;
+use super::packet_socket;
 use super::settings::Settings;
 use super::{teardown, timers};
 use crate::error::{Errno, Error, Result};
@@ -72,6 +73,8 @@ pub struct NetNs {
     pub inet: inet::Tables,
     /// Netlink's ports and groups.
     pub netlink: netlink::Hub,
+    /// Packet sockets.
+    pub packet_sockets: packet_socket::Tables,
 }
 
 #[derive(Debug, Default)]
@@ -134,6 +137,7 @@ impl NetNs {
                 settings: Settings::default(),
                 inet: inet::Tables::default(),
                 netlink: netlink::Hub::default(),
+                packet_sockets: packet_socket::Tables::default(),
             }
         })
     }

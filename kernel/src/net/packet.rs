@@ -56,6 +56,8 @@ pub struct Packet {
     pub link: Option<Arc<Link>>,
     /// What address translation knows of it.
     pub tracking: Tracking,
+    /// The packet socket that has sent it, which is not shown it; 0 for none.
+    pub sender: usize,
 }
 
 /// Whether connection tracking has seen a packet.

@@ -7,6 +7,8 @@ mod cable;
 mod dummy;
 mod lab;
 mod nat;
+mod packet;
 mod router;
 
-pub const CASES: &[&[Case]] = &[cable::CASES, router::CASES, bridge::CASES, dummy::CASES, nat::CASES];
+pub const CASES: &[&[Case]] =
+    &[cable::CASES, router::CASES, bridge::CASES, dummy::CASES, nat::CASES, packet::CASES];

@@ -13,6 +13,7 @@ pub mod mman;
 pub mod net;
 pub mod netdevice;
 pub mod netlink;
+pub mod packet;
 pub mod process;
 pub mod sched;
 pub mod signal;

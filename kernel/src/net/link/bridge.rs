@@ -94,9 +94,7 @@ pub fn set_master(configuration: &Configuration, link: &Arc<Link>, master: Optio
         old.follow_ports();
     }
     link.set_master(master.map_or_else(Weak::new, Arc::downgrade));
-    if let Device::Ethernet(hardware) = &link.device {
-        hardware.set_filter(master.is_some() || link.flags() & flags::IFF_PROMISC != 0);
-    }
+    link.update_filter();
     if let Some(master) = master {
         master.follow_ports();
     }

@@ -22,6 +22,7 @@ pub use neighbour::Neighbours;
 use super::ip;
 use super::ns::NetNs;
 use super::packet::Packet;
+use super::packet_socket::{self, Sight};
 use crate::error::{Errno, Result};
 use alloc::string::String;
 use alloc::sync::{Arc, Weak};
@@ -63,6 +64,8 @@ pub struct Link {
     flags: AtomicU32,
     mtu: AtomicU32,
     mac: AtomicU64,
+    /// How many want all frames that pass by, whomever they are for.
+    eavesdroppers: AtomicU32,
     /// Whether user space chose the address (NET_ADDR_SET).
     has_own_mac: AtomicBool,
     identity: SpinLock<Identity>,
@@ -91,6 +94,7 @@ impl Link {
             flags: AtomicU32::new(flags),
             mtu: AtomicU32::new(mtu),
             mac: AtomicU64::new(mac_to_bits(mac)),
+            eavesdroppers: AtomicU32::new(0),
             has_own_mac: AtomicBool::new(false),
             identity: SpinLock::new(identity),
             neighbours: Neighbours::default(),
@@ -320,8 +324,11 @@ impl Link {
             self.counters.drop_sent();
             return;
         }
+        if !self.is_loopback() {
+            packet_socket::show(self, &packet, Sight::Leaving);
+        }
         match &self.device {
-            Device::Loopback => self.counters.drop_sent(),
+            Device::Loopback => loopback::transmit_frame(self, packet),
             Device::Ethernet(hardware) => hardware.send(self, packet),
             Device::Veth(veth) => veth.send(self, packet),
             Device::Bridge(bridge) => bridge.send(self, packet),
@@ -337,20 +344,26 @@ impl Link {
         }
         self.counters.receive(packet.len());
         packet.link = Some(self.clone());
+        packet.sender = 0;
         if self.is_loopback() {
+            packet_socket::show(self, &packet, Sight::Arrived);
             if let Some(namespace) = self.namespace() {
                 ip::input::receive(&namespace, self, packet);
             }
             return;
         }
         match self.master() {
-            Some(master) => bridge::input(&master, self, packet),
+            Some(master) => {
+                packet_socket::show(self, &packet, Sight::AtPort);
+                bridge::input(&master, self, packet);
+            }
             None => self.receive_own(packet),
         }
     }
 
     /// Takes a frame for this machine.
     fn receive_own(self: &Arc<Self>, mut packet: Packet) {
+        packet_socket::show(self, &packet, Sight::Arrived);
         let Some(header) = frame::header(&packet) else {
             self.counters.receive_error();
             return;
@@ -378,13 +391,37 @@ impl Link {
         if changed & flags::IFF_UP != 0 && !self.is_up() {
             self.neighbours.forget_all();
         }
-        if let Device::Ethernet(hardware) = &self.device
-            && changed & FILTERS != 0
-        {
-            hardware.set_filter(
-                self.flags.load(Ordering::Relaxed) & flags::IFF_PROMISC != 0 || self.master().is_some(),
-            );
+        if changed & FILTERS != 0 {
+            self.update_filter();
         }
+    }
+
+    /// Tells hardware whether to let in what is for others.
+    fn update_filter(&self) {
+        if let Device::Ethernet(hardware) = &self.device {
+            let is_open = self.flags.load(Ordering::Relaxed) & flags::IFF_PROMISC != 0
+                || self.eavesdroppers.load(Ordering::Relaxed) > 0
+                || self.master().is_some();
+            hardware.set_filter(is_open);
+        }
+    }
+
+    /// How many want all frames (IFLA_PROMISCUITY).
+    pub fn promiscuity(&self) -> u32 {
+        let is_asked = self.flags.load(Ordering::Relaxed) & flags::IFF_PROMISC != 0;
+        self.eavesdroppers.load(Ordering::Relaxed) + u32::from(is_asked)
+    }
+
+    /// Somebody wants all frames, whomever they are for.
+    pub fn begin_letting_all_in(&self) {
+        self.eavesdroppers.fetch_add(1, Ordering::Relaxed);
+        self.update_filter();
+    }
+
+    /// Takes [`Self::begin_letting_all_in`] back.
+    pub fn end_letting_all_in(&self) {
+        self.eavesdroppers.fetch_sub(1, Ordering::Relaxed);
+        self.update_filter();
     }
 }
 

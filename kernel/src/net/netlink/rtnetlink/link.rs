@@ -3,7 +3,7 @@
 use super::link_at;
 use crate::error::{Errno, Error, Result};
 use crate::fs::pseudo::namespace::Namespace;
-use crate::net::link::{Device, Link, bridge, dummy, flags, veth};
+use crate::net::link::{Device, Link, bridge, dummy, veth};
 use crate::net::netlink::dump::list;
 use crate::net::netlink::request::{Answer, Request};
 use crate::net::ns::{Configuration, NetNs, configure};
@@ -308,7 +308,7 @@ pub fn write(link: &Arc<Link>, change: u32, extra: u32, body: &mut Body<'_>) {
         queue: if link.is_up() { "noqueue" } else { "noop" },
         operational_state: operational_state(link),
         has_carrier: link.is_up() && link.has_carrier(),
-        promiscuity: u32::from(link.flags() & flags::IFF_PROMISC != 0),
+        promiscuity: link.promiscuity(),
         master: link.master().map(|master| master.index()),
         peer,
         kind: link.kind(),
