@@ -24,7 +24,7 @@ pub enum RuntimeEvent {
     Configuration(Measurement),
     /// Who may tell the machine what to do.
     Mode(Mode),
-    /// Open mode: SHA-384 of the certificate (DER) of the authority for the owner's clients.
+    /// Open mode: SHA-384 of the certificates (DER) of the authorities of the owner's clients; zero if there are none.
     ClientAuthority(Measurement),
     /// Sealed mode: SHA-384 of the workload file.
     Workload(Measurement),

@@ -28,7 +28,7 @@ pub fn verify(
     let _ = checks.step(CheckName::QuoteVendor, of(&quote), vendor);
     let root_crl = checks.step(CheckName::RootCrl, Ok(()), |()| root_crl(collateral, &paths));
     let chain = of(&quote).map(|quote| Path::from_pem(quote.signature.certificates));
-    let platform = platform(checks, &chain, &root_crl, collateral, &paths);
+    let (platform, pck_crl) = platform(checks, &chain, &root_crl, collateral, &paths);
 
     let signers = Signers { paths: &paths, root_crl: of(&root_crl), at };
     let tcb_info: Step<TcbInfo<'_>> = signers.document(
@@ -57,12 +57,10 @@ pub fn verify(
     let runtime = measurements::runtime_log(checks, &quote, evidence.runtime_log);
     report_data(checks, &quote, evidence.report_data);
 
-    let tcb = root_crl
+    let tcb = both(both(root_crl, pck_crl), both(tcb_info, identity))
         .ok()
-        .zip(tcb_info.ok())
-        .zip(identity.ok())
-        .and_then(|((crl, info), identity)| grades.converge(&crl, collateral, &info, &identity))
-        .filter(|_| is_genuine);
+        .filter(|_| is_genuine)
+        .and_then(|(lists, (info, identity))| grades.converge([lists.0, lists.1], &info, &identity));
     let established = quote.ok().filter(|_| is_genuine);
     Verification {
         tcb,
@@ -92,14 +90,14 @@ fn root_crl<'a>(collateral: &'a Collateral, paths: &Paths<'_>) -> StepResult<Rev
     Ok(Pass(list, "the root's revocation list is genuine and current".to_owned()))
 }
 
-/// The platform's certificate: its chain, its revocation and what it says.
+/// The platform's certificate: its chain, its revocation and what it says; and the list on which it is not.
 fn platform<'a>(
     checks: &mut Checks,
     chain: &'a Step<Result<Path, String>>,
     root_crl: &Step<RevocationList<'_>>,
-    collateral: &Collateral,
+    collateral: &'a Collateral,
     paths: &Paths<'_>,
-) -> Step<(Certificate<'a>, Platform)> {
+) -> (Step<(Certificate<'a>, Platform)>, Step<RevocationList<'a>>) {
     let pck = checks.step(CheckName::PckChain, of(chain), |chain| {
         let chain = chain.as_ref().map_err(Clone::clone)?;
         if collateral.pck_chain.as_ref().is_some_and(|other| other != chain) {
@@ -113,7 +111,7 @@ fn platform<'a>(
         ))
     });
     let revocation = both(of(&pck), of(root_crl));
-    let _ = checks.step(CheckName::PckRevocation, revocation, |((leaf, authority), root_crl)| {
+    let pck_crl = checks.step(CheckName::PckRevocation, revocation, |((leaf, authority), root_crl)| {
         root_crl.check(authority).map_err(|error| format!("the platform's authority: {error}"))?;
         let issuers = collateral.pck_crl_issuers.as_ref().map_err(Clone::clone)?;
         if paths.pck_authority(issuers)?.der != authority.der {
@@ -124,15 +122,16 @@ fn platform<'a>(
         let list = RevocationList::parse(&collateral.pck_crl)?;
         list.is_current(authority, paths.at())?;
         list.check(leaf).map_err(|error| format!("the platform's certificate: {error}"))?;
-        Ok(Pass((), "neither the platform's certificate nor its authority's is revoked".to_owned()))
+        Ok(Pass(list, "neither the platform's certificate nor its authority's is revoked".to_owned()))
     });
-    checks.step(CheckName::PckPlatform, of(&pck), |(leaf, _)| {
+    let platform = checks.step(CheckName::PckPlatform, of(&pck), |(leaf, _)| {
         let extension =
             leaf.sgx_extensions.ok_or("the platform's certificate does not say which platform it is")?;
         let platform = Platform::parse(extension)?;
         let line = format!("PPID {}, FMSPC {}", hex::encode(platform.ppid), hex::encode(platform.fmspc));
         Ok(Pass((leaf.clone(), platform), line))
-    })
+    });
+    (platform, pck_crl)
 }
 
 /// What documents are checked against.
@@ -254,8 +253,7 @@ struct Standing {
 impl Standing {
     fn converge(
         self,
-        root_crl: &RevocationList<'_>,
-        collateral: &Collateral,
+        lists: [RevocationList<'_>; 2],
         info: &TcbInfo<'_>,
         identity: &QeIdentity<'_>,
     ) -> Option<Tcb> {
@@ -264,9 +262,8 @@ impl Standing {
         let now = platform.now.as_ref().zip(module.now.as_ref());
         let now = now.map(|(platform, module)| platform.status.with(module.status).with(qe.status));
 
-        let pck_crl = RevocationList::parse(&collateral.pck_crl).ok()?;
-        let lists = [root_crl.next_update(), pck_crl.next_update()].into_iter();
-        let lists = lists.filter_map(|at| OffsetDateTime::from_unix_timestamp(i64::try_from(at).ok()?).ok());
+        let lists = lists.iter().map(|list| i64::try_from(list.next_update()).unwrap_or(i64::MAX));
+        let lists = lists.filter_map(|at| OffsetDateTime::from_unix_timestamp(at).ok());
         let expires = lists.chain([info.next_update, identity.next_update]).min()?;
         let dates = platform.iter().map(|grade| grade.date).chain(module.iter().map(|grade| grade.date));
         let advisories = platform

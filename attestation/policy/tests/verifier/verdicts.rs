@@ -752,3 +752,29 @@ fn the_json_names_every_check() {
     assert_eq!(json["platform"]["fmspc"], "90c06f000000");
     assert_eq!(json["established"]["tdAttributes"], "0x0000000010000000");
 }
+
+// What the documents say.
+
+const DOCUMENT: &str = include_str!("../../../../docs/attestation.md");
+
+#[test]
+fn the_document_has_every_step() {
+    let rows = DOCUMENT.lines().skip_while(|line| !line.starts_with("| step |")).skip(2);
+    let rows = rows.take_while(|line| line.starts_with('|'));
+    let cells: Vec<&str> = rows.map(|row| row.split('|').nth(1).unwrap()).collect();
+    let mut documented: Vec<&str> =
+        cells.iter().flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    let mut reported: Vec<&str> = CheckName::ALL.iter().map(|name| name.as_str()).collect();
+    // Two documents are checked in the same way, one after the other, and share rows.
+    documented.sort_unstable();
+    reported.sort_unstable();
+    assert_eq!(documented, reported);
+}
+
+#[test]
+fn the_documents_policy_is_one() {
+    let (_, example) = DOCUMENT.split_once("```toml\n").unwrap();
+    let (example, _) = example.split_once("```").unwrap();
+    let policy = Policy::from_toml(&example.replace("[\"…\"]", &format!("['{}']", "00".repeat(48)))).unwrap();
+    assert_eq!(policy.freshness.max_quote_age_seconds, Some(60));
+}

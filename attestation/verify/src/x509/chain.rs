@@ -21,11 +21,10 @@ impl Path {
         certificates(pem).map(Self)
     }
 
-    /// As many certificates as a chain must have.
-    fn certificates<const N: usize>(&self) -> Result<[Certificate<'_>; N], String> {
-        let parsed = self.0.iter().map(|der| Certificate::parse(der)).collect::<Result<Vec<_>, _>>()?;
-        let count = parsed.len();
-        parsed.try_into().map_err(|_| format!("the chain has {count} certificates instead of {N}"))
+    /// As many certificates as a chain must have, in DER.
+    fn certificates<const N: usize>(&self) -> Result<&[Vec<u8>; N], String> {
+        let count = self.0.len();
+        self.0.as_slice().try_into().map_err(|_| format!("the chain has {count} certificates instead of {N}"))
     }
 }
 
@@ -53,8 +52,10 @@ impl<'a> Paths<'a> {
     /// The platform's certificate and its authority's, of a chain that goes on to the root.
     pub fn pck<'p>(&self, path: &'p Path) -> Result<(Certificate<'p>, Certificate<'p>), String> {
         let [leaf, authority, root] = path.certificates()?;
-        self.root_is(&root)?;
+        self.root_is(root)?;
+        let authority = Certificate::parse(authority)?;
         self.authority(&authority)?;
+        let leaf = Certificate::parse(leaf)?;
         self.end_entity(&leaf, &authority, &[PCK])?;
         Ok((leaf, authority))
     }
@@ -62,7 +63,8 @@ impl<'a> Paths<'a> {
     /// The authority of platforms that a revocation list came with, of a chain that goes on to the root.
     pub fn pck_authority<'p>(&self, path: &'p Path) -> Result<Certificate<'p>, String> {
         let [authority, root] = path.certificates()?;
-        self.root_is(&root)?;
+        self.root_is(root)?;
+        let authority = Certificate::parse(authority)?;
         self.authority(&authority)?;
         Ok(authority)
     }
@@ -70,21 +72,19 @@ impl<'a> Paths<'a> {
     /// The certificate that signs TCB information and identities, directly below the root.
     pub fn tcb_signing<'p>(&self, path: &'p Path) -> Result<Certificate<'p>, String> {
         let [leaf, root] = path.certificates()?;
-        self.root_is(&root)?;
+        self.root_is(root)?;
+        let leaf = Certificate::parse(leaf)?;
         self.end_entity(&leaf, &self.root, &[TCB_SIGNING])?;
         Ok(leaf)
     }
 
     /// The last of a chain must be the trusted root: the same certificate, not only the same name.
-    fn root_is(&self, certificate: &Certificate<'_>) -> Result<(), String> {
-        if certificate.der != self.root.der {
+    fn root_is(&self, der: &[u8]) -> Result<(), String> {
+        if der != self.root.der {
             return Err("the chain does not end in the trusted root".to_owned());
         }
-        self.named(certificate, &[ROOT])?;
-        certificate
-            .is_authority(Some(1))
-            .and_then(|()| certificate.is_valid_at(self.at))
-            .map_err(of(certificate))
+        self.named(&self.root, &[ROOT])?;
+        self.root.is_authority(Some(1)).and_then(|()| self.root.is_valid_at(self.at)).map_err(of(&self.root))
     }
 
     fn authority(&self, certificate: &Certificate<'_>) -> Result<(), String> {

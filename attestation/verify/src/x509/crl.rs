@@ -1,8 +1,8 @@
 //! [`RevocationList`]: an X.509 version 2 CRL (RFC 5280 section 5). Complete lists only: one that is limited to a part of the
 //! certificates says so in a critical extension, and is refused.
 
-use der::asn1::UintRef;
-use der::{Decode as _, Reader, SliceReader, Tag};
+use der::asn1::{AnyRef, UintRef};
+use der::{Decode as _, Reader, SliceReader, Tag, Tagged as _};
 use x509_cert::time::Time;
 
 use super::certificate::{explicit, extensions, require_ecdsa, signed, unexpected};
@@ -21,11 +21,9 @@ pub struct RevocationList<'a> {
 }
 
 impl<'a> RevocationList<'a> {
-    /// Reads a list and every entry of it.
+    /// Reads a list; its entries are read when a certificate is looked for.
     pub fn parse(der: &'a [u8]) -> Result<Self, String> {
-        let list = Self::read(der).map_err(|error| format!("it is not a revocation list: {error}"))?;
-        list.revokes(&[]).map_err(|error| format!("an entry of the revocation list is broken: {error}"))?;
-        Ok(list)
+        Self::read(der).map_err(|error| format!("it is not a revocation list: {error}"))
     }
 
     fn read(der: &'a [u8]) -> der::Result<Self> {
@@ -40,7 +38,7 @@ impl<'a> RevocationList<'a> {
             let this_update = Time::decode(reader)?;
             let next_update = Time::decode(reader)?;
             let revoked = if !reader.is_finished() && reader.peek_tag()? == Tag::Sequence {
-                der::asn1::AnyRef::decode(reader)?.value()
+                AnyRef::decode(reader)?.value()
             } else {
                 &[]
             };
@@ -91,7 +89,11 @@ impl<'a> RevocationList<'a> {
         while !reader.is_finished() {
             let entry = reader.sequence(|reader| {
                 let serial = UintRef::decode(reader)?.as_bytes();
-                Time::decode(reader)?;
+                // When it was revoked makes no difference.
+                let date = AnyRef::decode(reader)?;
+                if !matches!(date.tag(), Tag::UtcTime | Tag::GeneralizedTime) {
+                    return Err(unexpected());
+                }
                 if !reader.is_finished() {
                     extensions(reader, |extension| extension.must_not_be_critical())?;
                 }
