@@ -12,6 +12,7 @@ mod program;
 mod raw;
 mod run;
 
+mod block;
 mod cgroup;
 mod elf;
 mod event;
@@ -55,6 +56,7 @@ const AREAS: &[&[&[Case]]] = &[
     netlink::CASES,
     cgroup::CASES,
     net::CASES,
+    block::CASES,
 ];
 
 fn all() -> impl Iterator<Item = &'static Case> {

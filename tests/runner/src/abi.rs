@@ -1,6 +1,7 @@
 //! The ABI cases (`tests/abi`): one program as PID 1, which runs many of them and prints a line for each.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -104,6 +105,9 @@ fn run(
     let mut machine = Machine::new(boot);
     machine.cpus = cpus;
     machine.memory_mib = 512;
+    // Kept until the machine has ended.
+    let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
+    machine.extra = disks(folder.path())?;
     let (sender, lines) = mpsc::channel::<String>();
     let mut running = machine.start(move |line| {
         let _ended = sender.send(line.trim_end().to_owned());
@@ -130,6 +134,23 @@ fn run(
         console.push(format!("the machine ended by {ended:?}"));
     }
     Ok(console)
+}
+
+/// A disk of each kind that can be written to, as `tests/abi/block` expects them.
+fn disks(folder: &Path) -> anyhow::Result<Vec<OsString>> {
+    const SIZE: u64 = (4 << 20) + 3 * 512;
+    let mut arguments: Vec<OsString> = ["-device", "virtio-scsi-pci"].map(OsString::from).to_vec();
+    for (name, device) in
+        [("blk", "virtio-blk-pci"), ("scsi", "scsi-hd"), ("nvme", "nvme,serial=coffer-test")]
+    {
+        let path = folder.join(name);
+        let file = fs::File::create(&path).context("cannot make a disk")?;
+        file.set_len(SIZE).context("cannot make a disk")?;
+        let mut drive = OsString::from(format!("if=none,format=raw,cache=unsafe,id={name},file="));
+        drive.push(path);
+        arguments.extend(["-drive".into(), drive, "-device".into(), format!("{device},drive={name}").into()]);
+    }
+    Ok(arguments)
 }
 
 /// Reads `ok NAME`, `FAIL NAME: reason` or `skip NAME: reason`.

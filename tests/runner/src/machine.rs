@@ -13,13 +13,22 @@ use coffer_harness::{Artifacts, Boot, Disk, DiskBus, Finished, IMAGE_DISK, Machi
 use coffer_image_builder::format::Format;
 
 /// Modules that cases need, each after those that it needs itself.
-const MODULES: [&str; 6] = [
+const MODULES: [&str; 15] = [
     "fs/overlayfs/overlay",
     "net/llc/llc",
     "net/802/stp",
     "net/bridge/bridge",
     "drivers/net/veth",
-    "drivers/net/dummy",
+    "drivers/virtio/virtio",
+    "drivers/virtio/virtio_ring",
+    "drivers/virtio/virtio_pci_legacy_dev",
+    "drivers/virtio/virtio_pci_modern_dev",
+    "drivers/virtio/virtio_pci",
+    "drivers/block/virtio_blk",
+    "drivers/scsi/scsi_common",
+    "drivers/scsi/scsi_mod",
+    "drivers/scsi/sd_mod",
+    "drivers/scsi/virtio_scsi",
 ];
 
 /// A kernel that ABI cases run on.

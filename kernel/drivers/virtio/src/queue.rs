@@ -194,14 +194,15 @@ impl<T> Queue<T> {
         let id = self.memory.load_u32(at);
         let len = self.memory.load_u32(at + 4);
         let chain = usize::try_from(id).ok().and_then(|id| self.chains.get_mut(id)).and_then(Option::take);
-        let Some(chain) = chain.filter(|chain| len <= chain.writable_len && out <= self.size) else {
+        let Some(chain) = chain.filter(|_| out <= self.size) else {
             self.is_broken = true;
             log::warn!("a virtio device broke its queue: used index {index}, id {id}, {len} bytes");
             return Err(QueueError::Broken);
         };
         self.used = self.used.wrapping_add(1);
         self.release(id as u16, chain.descriptors);
-        Ok(Some((chain.token, len)))
+        // Not a reason to give the device up: QEMU's SCSI adapter counts what it has read as well.
+        Ok(Some((chain.token, len.min(chain.writable_len))))
     }
 
     /// Takes all tokens out of a queue whose device is broken or reset.
