@@ -4,6 +4,8 @@
 //! are input already. Each way ends by itself: the end of the client's input closes the process's, and the connection ends after the last
 //! byte of output. A client that does not ask gets 200 and the output as the body, and its request's body is the input.
 
+use std::time::Duration;
+
 use coffer_engine::container::{Attachment, Logs};
 use http::header::{CONNECTION, HeaderValue, UPGRADE};
 use http::{Response, StatusCode};
@@ -11,9 +13,13 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
 
 use crate::body::{self, Body};
 use crate::call::{Answer, typed};
+
+/// How long the end of a stream waits for the exit code that belongs to it.
+const SETTLING: Duration = Duration::from_secs(5);
 
 const RAW: &str = "application/vnd.docker.raw-stream";
 
@@ -74,7 +80,7 @@ fn body_of(attachment: Attachment, request_body: Option<Incoming>) -> Body {
 
 /// Copies both ways until the process's output has ended, or the client has gone.
 async fn connect(
-    Attachment { logs, stream, .. }: Attachment,
+    Attachment { logs, stream, ended, .. }: Attachment,
     mut input: impl AsyncRead + Send + Unpin + 'static,
     mut output: impl AsyncWrite + Unpin,
 ) {
@@ -88,6 +94,10 @@ async fn connect(
     if send_logs(logs, &mut output).await.is_ok() {
         // A client that has gone is no error of ours.
         let _ = tokio::io::copy(&mut from_process, &mut output).await;
+    }
+    if let Some(mut ended) = ended {
+        // Clients ask for the exit code as soon as the stream has ended. A process may close its streams and go on.
+        let _ = timeout(SETTLING, ended.wait_for(|has_ended| *has_ended)).await;
     }
     let _ = output.shutdown().await;
     input.abort();

@@ -8,6 +8,7 @@ use oci_spec::runtime::Spec;
 use runtime_oci::root::Root;
 use runtime_oci::spec::{ExecWishes, Window};
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 use crate::container::attach::pair;
 use crate::container::entry::{Entry, Status};
@@ -28,6 +29,8 @@ pub(crate) struct ExecRecord {
     folder: PathBuf,
     kept: Mutex<Kept>,
     window: Mutex<Option<Size>>,
+    /// Whether it has ended.
+    ended: watch::Sender<bool>,
 }
 
 /// What is on disk of it.
@@ -48,6 +51,11 @@ enum ExecState {
 }
 
 impl ExecRecord {
+    fn new(folder: PathBuf, kept: Kept) -> Self {
+        let ended = watch::Sender::new(matches!(kept.state, ExecState::Ended { .. }));
+        Self { folder, kept: Mutex::new(kept), window: Mutex::default(), ended }
+    }
+
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -55,7 +63,10 @@ impl ExecRecord {
     fn change<T>(&self, change: impl FnOnce(&mut Kept) -> T) -> Result<T, Error> {
         let mut kept = self.kept();
         let value = change(&mut kept);
-        write_json(&self.folder.join(format!("{}.json", kept.id)), &*kept)?;
+        let has_ended = matches!(kept.state, ExecState::Ended { .. });
+        let written = write_json(&self.folder.join(format!("{}.json", kept.id)), &*kept);
+        self.ended.send_replace(has_ended);
+        written?;
         Ok(value)
     }
 }
@@ -82,7 +93,7 @@ impl Engine {
         std::fs::create_dir_all(&folder).map_err(Error::system("create the folder of the execs"))?;
         let kept =
             Kept { id: id.clone(), container: entry.id.clone(), config, pid: 0, state: ExecState::Created };
-        let record = ExecRecord { folder, kept: Mutex::new(kept), window: Mutex::default() };
+        let record = ExecRecord::new(folder, kept);
         record.change(|_| ())?;
         self.execs().insert(id.clone(), Arc::new(record));
         self.tell(&entry, &format!("exec_create: {}", command.join(" ")), &[("execID", id.clone())]);
@@ -134,7 +145,8 @@ impl Engine {
                 stderr: kept.config.attach_stderr.unwrap_or_default(),
                 detach_keys: if is_terminal { keys } else { Vec::new() },
             };
-            let attachment = Attachment { is_terminal, logs: None, stream: ours };
+            let attachment =
+                Attachment { is_terminal, logs: None, stream: ours, ended: Some(record.ended.subscribe()) };
             (Some(wants), Some(attachment), Some(OwnedFd::from(theirs)))
         };
         let command = kept.config.cmd.clone().unwrap_or_default().join(" ");
@@ -243,9 +255,7 @@ impl Engine {
                 // One that was being written when the engine was killed had not been answered.
                 let Ok(kept) = read_json::<Kept>(&file.path()) else { continue };
                 let (id, is_running) = (kept.id.clone(), kept.state == ExecState::Running);
-                let record =
-                    ExecRecord { folder: folder.clone(), kept: Mutex::new(kept), window: Mutex::default() };
-                let record = Arc::new(record);
+                let record = Arc::new(ExecRecord::new(folder.clone(), kept));
                 self.execs().insert(id, Arc::clone(&record));
                 if is_running {
                     self.watch_exec(&entry, &record);

@@ -44,6 +44,13 @@ impl Filters {
         Ok(Self { wanted })
     }
 
+    /// Also wants this.
+    #[must_use]
+    pub fn with(mut self, key: &str, value: &str) -> Self {
+        self.wanted.entry(key.to_owned()).or_default().insert(value.to_owned());
+        self
+    }
+
     /// Fails when there is a key that the verb does not know.
     ///
     /// # Errors

@@ -67,7 +67,7 @@ impl Engine {
             }
         }
         self.tell(&entry, "attach", &[]);
-        Ok(Attachment { is_terminal, logs, stream: ours })
+        Ok(Attachment { is_terminal, logs, stream: ours, ended: None })
     }
 
     /// Sets the size of its terminal. Before the terminal is there the size is kept for it.

@@ -24,6 +24,7 @@ pub(crate) use self::list::until;
 pub(crate) use self::start::host_name;
 use bytes::Bytes;
 use tokio::net::UnixStream;
+use tokio::sync::watch;
 
 use crate::models::ContainerWaitResponse;
 use crate::{Engine, Filters};
@@ -53,6 +54,8 @@ pub struct Attachment {
     /// What comes first (`logs=1`), already in frames.
     pub logs: Option<Logs>,
     pub stream: UnixStream,
+    /// Becomes true when the process's exit code is known, where that is asked for after the stream.
+    pub ended: Option<watch::Receiver<bool>>,
 }
 
 /// What to attach to, and how.
