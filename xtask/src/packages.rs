@@ -24,7 +24,8 @@ pub const RUN: &[Requirement] =
 /// For images assembled from Debian packages: `run` without an image, and the tests.
 pub const IMAGES: &[Requirement] = &[requirement("mmdebstrap", "mmdebstrap")];
 
-/// For the tests and benchmarks alone: independent readers of our formats, a static busybox, the kernel to compare with.
+/// For the tests and benchmarks alone: independent readers of our formats, a static busybox, the kernel to compare with,
+/// registries and clients of servers.
 pub const TEST: &[Requirement] = &[
     requirement("cpio", "cpio"),
     requirement("fsck.vfat", "dosfstools"),
@@ -33,9 +34,13 @@ pub const TEST: &[Requirement] = &[
     requirement("openssl", "openssl"),
     requirement("qemu-img", "qemu-utils"),
     requirement("sgdisk", "gdisk"),
+    requirement("skopeo", "skopeo"),
+    requirement("wrk", "wrk"),
+    requirement("redis-benchmark", "redis-tools"),
     requirement("xorriso", "xorriso"),
     requirement("zstd", "zstd"),
     requirement("/bin/busybox", "busybox-static"),
+    requirement("/usr/lib/python3.11/ensurepip", "python3-venv"),
     requirement("/boot/vmlinuz-*-cloud-amd64", "linux-image-cloud-amd64"),
 ];
 

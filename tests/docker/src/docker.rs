@@ -93,14 +93,21 @@ impl Docker {
     /// # Errors
     /// If it cannot be started or does not end.
     pub fn run_with_input<S: AsRef<OsStr>>(&self, args: &[S], input: &[u8]) -> anyhow::Result<Output> {
-        let child = self
-            .command(args)
+        Self::finish(&mut self.command(args), input).with_context(|| format!("docker {}", words(args)))
+    }
+
+    /// Runs any program that talks to an engine to its end, with standard input.
+    ///
+    /// # Errors
+    /// If it cannot be started or does not end.
+    pub(crate) fn finish(command: &mut Command, input: &[u8]) -> anyhow::Result<Output> {
+        let child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .with_context(|| format!("cannot start {}", self.program.display()))?;
-        finish(child, input).with_context(|| format!("docker {}", words(args)))
+            .with_context(|| format!("cannot start {}", command.get_program().display()))?;
+        finish(child, input)
     }
 
     /// Standard output of a command that must succeed, without the white space around it.

@@ -1,13 +1,19 @@
 //! The stock docker client against an engine: each case is a handful of commands, their output and their exit codes.
 //!
 //! [`Docker`] runs the client; [`cases`] are what a user does; [`run`] runs them one after the other. The engine may be anywhere: behind a
-//! unix socket on this machine, or in a virtual machine behind mutual TLS, such as a [`Machine`].
+//! unix socket on this machine, or in a virtual machine behind mutual TLS, such as a [`Machine`]. [`sdk`] does the same by the Python SDK,
+//! [`registry`] pulls from real registries, [`software`] runs servers, [`newcomer`] follows README.
 #![forbid(unsafe_code)]
 
 pub mod cases;
 pub mod client;
+mod debian;
 mod docker;
 mod machine;
+pub mod newcomer;
+pub mod registry;
+pub mod sdk;
+pub mod software;
 mod terminal;
 
 use std::time::{Duration, Instant};

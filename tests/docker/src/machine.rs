@@ -33,8 +33,7 @@ pub struct Launch {
 pub struct Machine {
     program: PathBuf,
     folder: PathBuf,
-    /// Ends the machine as soon as its standard input is closed, by whatever.
-    guard: Child,
+    _guard: Guard,
     /// What `coffer launch` has said.
     pub record: Value,
     published: Vec<(u16, String)>,
@@ -48,11 +47,11 @@ impl Launch {
     pub fn launch(&self) -> anyhow::Result<Machine> {
         let folder =
             tempfile::Builder::new().prefix("coffer-").tempdir().context("no temporary folder")?.keep();
-        let guard = guard(&self.program, &folder).context("cannot start the machine's guard")?;
+        let guard = Guard::start(&self.program, &folder, NAME)?;
         let mut machine = Machine {
             program: self.program.clone(),
             folder,
-            guard,
+            _guard: guard,
             record: Value::Null,
             published: Vec::new(),
         };
@@ -114,15 +113,37 @@ impl Machine {
     }
 }
 
-impl Drop for Machine {
-    fn drop(&mut self) {
-        drop(self.guard.stdin.take());
-        // What it cannot end or remove is nobody's any more.
-        let _ = self.guard.wait();
+/// Ends a machine and removes its folder when this is dropped, and also when this process is killed.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    /// Does so as soon as its standard input is closed, by whatever.
+    process: Child,
+}
+
+impl Guard {
+    /// Starts the process for the machine `name`, which need not be there yet. It hears of signals to the whole group, such as Ctrl-C,
+    /// and stays.
+    pub(crate) fn start(program: &Path, folder: &Path, name: &str) -> anyhow::Result<Self> {
+        const SCRIPT: &str = "trap '' INT TERM HUP; cat; \"$0\" rm --force \"$1\"; rm -rf \"$2\"";
+        let coffer = coffer(program, folder);
+        let mut command = Command::new("sh");
+        command.args(["-c", SCRIPT]).arg(program).arg(name).arg(folder);
+        command.envs(coffer.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        Ok(Self { process: command.spawn().context("cannot start the machine's guard")? })
     }
 }
 
-fn coffer(program: &Path, folder: &Path) -> Command {
+impl Drop for Guard {
+    fn drop(&mut self) {
+        drop(self.process.stdin.take());
+        // What it cannot end or remove is nobody's any more.
+        let _ = self.process.wait();
+    }
+}
+
+/// `coffer` with all that it keeps in this folder.
+pub(crate) fn coffer(program: &Path, folder: &Path) -> Command {
     let mut command = Command::new(program);
     command.env("XDG_DATA_HOME", data(folder)).env("DOCKER_CONFIG", docker_config(folder));
     command
@@ -134,17 +155,6 @@ fn data(folder: &Path) -> PathBuf {
 
 fn docker_config(folder: &Path) -> PathBuf {
     folder.join("docker")
-}
-
-/// Starts the process that ends the machine and removes its folder when this one closes its standard input or is gone. It hears of
-/// signals to the whole group, such as Ctrl-C, and stays.
-fn guard(program: &Path, folder: &Path) -> io::Result<Child> {
-    const SCRIPT: &str = "trap '' INT TERM HUP; cat; \"$0\" rm --force \"$1\"; rm -rf \"$2\"";
-    let coffer = coffer(program, folder);
-    let mut command = Command::new("sh");
-    command.args(["-c", SCRIPT]).arg(program).arg(NAME).arg(folder);
-    command.envs(coffer.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
 }
 
 fn free_port() -> io::Result<u16> {

@@ -1,9 +1,12 @@
-//! Stock docker clients on machines that `coffer launch` has started: the cases of `tests/docker`, once for each client.
+//! Stock clients on machines that `coffer launch` has started: the cases of `tests/docker`, each set of them on a machine of its own.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use coffer_docker_tests::{Docker, Launch, Machine, cases, client, run};
+use coffer_docker_tests::registry::{self, Registries};
+use coffer_docker_tests::sdk::{self, Sdk};
+use coffer_docker_tests::software::{self, Software};
+use coffer_docker_tests::{Case, Docker, Launch, Machine, cases, client, newcomer, run};
 use coffer_harness::Artifacts;
 
 use crate::programs;
@@ -12,88 +15,113 @@ use crate::suite::{Suite, Verdict};
 /// A port that the machine publishes for the cases.
 const PORT: u16 = 8080;
 
-/// Which client drives the machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Client {
-    /// The user's own; where there is none, Debian's.
-    Own,
-    /// Debian's, of a much older release.
-    Debian,
-}
-
-impl Client {
-    /// What the names of its tests begin with.
-    fn prefix(self) -> &'static str {
-        match self {
-            Self::Own => "docker",
-            Self::Debian => "docker-20.10",
-        }
-    }
-
-    fn program(self) -> anyhow::Result<PathBuf> {
-        match (self, client::on_path()) {
-            (Self::Own, Some(program)) => Ok(program),
-            _ => client::debian(&programs::root().join("target/clients")),
-        }
-    }
-}
-
-/// Adds every case, once for each client.
+/// Adds every case: docker's commands for the client on the PATH and for Debian's, which is much older, and the Python SDK.
 pub fn add(suite: &mut Suite, artifacts: &Artifacts) -> anyhow::Result<()> {
+    let sets = Sets { image: artifacts.kernel().parent().map(Path::to_path_buf).context("no image")? };
+    let own = client::on_path();
     // Where Debian's client has to stand in for the other, it does not run twice.
-    let clients: &[Client] =
-        if client::on_path().is_some() { &[Client::Own, Client::Debian] } else { &[Client::Own] };
-    let mut launch = None;
-    for client in clients.iter().copied() {
-        let name = move |case: &str| format!("{}/{case}", client.prefix());
-        let names: Vec<String> =
-            cases::all().map(|case| name(case.name)).filter(|name| suite.is_selected(name)).collect();
-        if names.is_empty() {
-            continue;
+    if own.is_some() {
+        sets.add(suite, "docker-20.10", cases::all(), |sets| {
+            let machine = sets.usual()?.launch()?;
+            let docker = machine.docker(&named("docker-20.10", client::debian(&cache())?)?)?;
+            Ok((machine, docker))
+        });
+    }
+    sets.add(suite, "docker", cases::all(), |sets| {
+        let machine = sets.usual()?.launch()?;
+        let docker = machine.docker(&named("docker", usual_client()?)?)?;
+        Ok((machine, docker))
+    });
+    sets.add(suite, "docker-sdk", sdk::all(), |sets| {
+        let machine = sets.usual()?.launch()?;
+        let sdk = Sdk::new(&machine, machine.docker(&usual_client()?)?, &cache())?;
+        Ok((machine, sdk))
+    });
+    sets.add(suite, "docker-software", software::all(), |sets| {
+        let machine = Launch { memory_mib: 3072, ..sets.usual()? }.launch()?;
+        let docker = machine.docker(&usual_client()?)?;
+        Ok((machine, Software::new(docker, programs::root().join("target/images"))))
+    });
+    suite.add("docker-readme/launch_run_stop", || {
+        let root = programs::root().canonicalize()?;
+        newcomer::follow(&root, &programs::build_tool("coffer")?, &usual_client()?)
+    });
+    sets.add(suite, "docker-registry", registry::all(), |sets| sets.with_registries(2048));
+    sets.add(suite, "docker-registry/full_store", registry::full(), |sets| sets.with_registries(512));
+    Ok(())
+}
+
+/// What all sets need.
+#[derive(Debug, Clone)]
+struct Sets {
+    /// The folder with the image that machines boot.
+    image: PathBuf,
+}
+
+impl Sets {
+    /// Adds cases, which share a machine that `start` starts.
+    fn add<B: AsRef<Docker> + 'static>(
+        &self,
+        suite: &mut Suite,
+        prefix: &'static str,
+        cases: impl Iterator<Item = Case<B>>,
+        start: fn(&Self) -> anyhow::Result<(Machine, B)>,
+    ) {
+        let name = move |case: &str| format!("{prefix}/{case}");
+        let cases: Vec<Case<B>> = cases.filter(|case| suite.is_selected(&name(case.name))).collect();
+        if cases.is_empty() {
+            return;
         }
-        let launch = match &launch {
-            Some(launch) => launch,
-            None => launch.insert(usual(artifacts)?),
-        };
-        let launch = launch.clone();
-        suite.add_group(names.clone(), move |report| {
-            let cases = cases::all().filter(|case| names.contains(&name(case.name)));
-            let started = start(client, &launch);
-            let result = started.map(|(machine, docker)| {
+        let names = cases.iter().map(|case| name(case.name)).collect();
+        let sets = self.clone();
+        suite.add_group(names, move |report| match start(&sets) {
+            Ok((machine, bench)) => {
                 let mut has_failed = false;
-                run(&docker, cases, |verdict| {
+                run(&bench, cases.into_iter(), |verdict| {
                     has_failed |= verdict.result.is_err();
                     report(&name(verdict.name), Verdict::from(verdict.result));
                 });
                 if has_failed {
-                    println!("the console of {}'s machine ends with\n{}", client.prefix(), machine.console());
+                    println!("the console of the machine of {prefix} ends with\n{}", machine.console());
                 }
-            });
-            if let Err(error) = result {
-                println!("  {}: {error:#}", client.prefix());
             }
+            Err(error) => println!("  {prefix}: {error:#}"),
         });
     }
-    Ok(())
+
+    /// A machine that is told of registries.
+    fn with_registries(&self, memory_mib: u32) -> anyhow::Result<(Machine, registry::Bench)> {
+        let registries = Registries::start(&cache())?;
+        let configuration = Some(registries.configuration());
+        let machine = Launch { memory_mib, configuration, ..self.usual()? }.launch()?;
+        let bench = registries.with(machine.docker(&usual_client()?)?);
+        Ok((machine, bench))
+    }
+
+    /// A machine of the usual shape.
+    fn usual(&self) -> anyhow::Result<Launch> {
+        Ok(Launch {
+            program: programs::build_tool("coffer")?,
+            image: self.image.clone(),
+            memory_mib: 2048,
+            ports: vec![PORT],
+            configuration: None,
+        })
+    }
 }
 
-/// A machine of the usual shape.
-fn usual(artifacts: &Artifacts) -> anyhow::Result<Launch> {
-    let image = artifacts.kernel().parent().map(Path::to_path_buf).context("the image has no folder")?;
-    Ok(Launch {
-        program: programs::build_tool("coffer")?,
-        image,
-        memory_mib: 2048,
-        ports: vec![PORT],
-        configuration: None,
-    })
+/// The docker client on the PATH, or Debian's.
+fn usual_client() -> anyhow::Result<PathBuf> {
+    client::on_path().map_or_else(|| client::debian(&cache()), Ok)
 }
 
-/// Finds the client, says which one it is, and starts a machine for it.
-fn start(client: Client, launch: &Launch) -> anyhow::Result<(Machine, Docker)> {
-    let program = client.program()?;
-    println!("{}/ is {}", client.prefix(), client::version(&program)?);
-    let machine = launch.launch()?;
-    let docker = machine.docker(&program)?;
-    Ok((machine, docker))
+/// Says which client it is that drives a set.
+fn named(prefix: &str, program: PathBuf) -> anyhow::Result<PathBuf> {
+    println!("{prefix}/ is {} ({})", client::version(&program)?, program.display());
+    Ok(program)
+}
+
+/// Where clients are kept from run to run.
+fn cache() -> PathBuf {
+    programs::root().join("target/clients")
 }

@@ -16,7 +16,7 @@ use coffer_images::{Compression, Layer, small};
 use crate::{Case, Docker};
 
 /// The image that all cases run, loaded by the first one that wants it.
-const IMAGE: &str = "busybox:test";
+pub(crate) const IMAGE: &str = "busybox:test";
 
 /// All cases, in the order in which they run.
 pub fn all() -> impl Iterator<Item = Case> {
@@ -36,7 +36,7 @@ pub fn all() -> impl Iterator<Item = Case> {
 type Entry = (&'static str, fn(&Docker) -> anyhow::Result<()>);
 
 /// Loads the image unless it is there.
-fn with_image(docker: &Docker) -> anyhow::Result<()> {
+pub(crate) fn with_image(docker: &Docker) -> anyhow::Result<()> {
     if docker.run(&["image", "inspect", IMAGE])?.code == Some(0) {
         return Ok(());
     }
@@ -61,6 +61,6 @@ fn load_small(docker: &Docker, name: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn path(path: &std::path::Path) -> anyhow::Result<&str> {
+pub(crate) fn path(path: &std::path::Path) -> anyhow::Result<&str> {
     path.to_str().context("a path that is not text")
 }
