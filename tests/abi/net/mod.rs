@@ -8,7 +8,8 @@ mod dummy;
 mod lab;
 mod nat;
 mod packet;
+mod ping;
 mod router;
 
 pub const CASES: &[&[Case]] =
-    &[cable::CASES, router::CASES, bridge::CASES, dummy::CASES, nat::CASES, packet::CASES];
+    &[cable::CASES, router::CASES, bridge::CASES, dummy::CASES, nat::CASES, packet::CASES, ping::CASES];

@@ -5,6 +5,7 @@
 
 pub mod address;
 pub mod bind;
+mod errors;
 pub mod options;
 pub mod port;
 pub mod raw;

@@ -59,7 +59,7 @@ pub struct IcmpError<'a> {
 
 /// Tells whoever sent the quoted packet.
 pub fn report(namespace: &Arc<NetNs>, protocol: IpProtocol, error: &IcmpError<'_>) {
-    // Arms of TCP and ping sockets.
+    inet::raw::on_icmp_error(namespace, error);
     match protocol {
         IpProtocol::Udp => inet::udp::on_icmp_error(namespace, error),
         IpProtocol::Tcp => inet::tcp::on_icmp_error(namespace, error),

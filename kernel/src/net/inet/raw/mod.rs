@@ -10,6 +10,7 @@ pub use socket::RawSocket;
 
 use crate::error::{Errno, Error, Result};
 use crate::net::Socket;
+use crate::net::ip::protocol::IcmpError;
 use crate::net::ns::NetNs;
 use crate::net::packet::{Checksum, Packet};
 use crate::net::report::Report;
@@ -19,7 +20,7 @@ use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use ostd::sync::SpinLock;
-use smoltcp::wire::{Icmpv4Message, Icmpv4Packet, IpProtocol};
+use smoltcp::wire::{Icmpv4Message, Icmpv4Packet, IpProtocol, Ipv4Packet};
 
 /// IPPROTO_RAW: only sends.
 const IPPROTO_RAW: u8 = 255;
@@ -93,6 +94,19 @@ pub fn deliver(ns: &NetNs, packet: &Packet) -> bool {
         }
     }
     is_wanted
+}
+
+/// Tells raw and ping sockets of an ICMP error about what they have sent.
+pub fn on_icmp_error(ns: &NetNs, error: &IcmpError<'_>) {
+    if ns.inet.raw.count.load(Ordering::Relaxed) == 0 {
+        return;
+    }
+    // Checked for length, as far as it is looked at.
+    let ip = Ipv4Packet::new_unchecked(error.quoted);
+    let Some(rest) = error.quoted.get(usize::from(ip.header_len())..) else { return };
+    for socket in ns.inet.raw.all() {
+        socket.hear(error, &ip, rest);
+    }
 }
 
 /// What tables tell of the raw sockets of a namespace.

@@ -2,6 +2,7 @@
 
 use super::{Flavour, RawSocket};
 use crate::error::{Errno, Error, Result};
+use crate::net::Socket;
 use crate::net::inet::{address, bind};
 use crate::net::ip::{Header, RouteKind};
 use crate::net::message::{Outgoing, Source};
@@ -19,6 +20,9 @@ const ECHO_HEADER_LEN: usize = 8;
 pub fn send(socket: &RawSocket, source: &mut dyn Source, message: &Outgoing<'_>) -> Result<usize> {
     if message.flags & MSG_OOB != 0 {
         return Err(Errno::EOPNOTSUPP.into());
+    }
+    if let Some(error) = socket.take_error() {
+        return Err(error.into());
     }
     let len = source.remaining();
     if len > MAX_LEN {
@@ -71,6 +75,12 @@ fn complete_header(bytes: &mut [u8], source: Ipv4Addr) -> Result<()> {
     }
     ip.fill_checksum();
     Ok(())
+}
+
+/// Whose echo request it is, of what comes after an IP header.
+pub fn identifier_of(protocol: IpProtocol, rest: &[u8]) -> Option<u16> {
+    let header = rest.get(..ECHO_HEADER_LEN).filter(|_| protocol == IpProtocol::Icmp)?;
+    (header[..2] == [ECHO_REQUEST, 0]).then(|| Icmpv4Packet::new_unchecked(header).echo_ident())
 }
 
 /// An echo request gets the socket's identifier and its checksum; other messages are not for ping sockets.

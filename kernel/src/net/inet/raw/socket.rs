@@ -4,8 +4,10 @@ use super::queue::{Arrived, Queue};
 use super::{Flavour, IPPROTO_RAW, send};
 use crate::error::{Errno, Result};
 use crate::event::{IoEvents, Pollee};
+use crate::net::inet::errors::{ErrorReport, Errors, copy_datagram, meaning};
 use crate::net::inet::options::IpOptions;
 use crate::net::inet::{address, bind};
+use crate::net::ip::protocol::IcmpError;
 use crate::net::message::{ControlMessage, Incoming, Outgoing, ReceiveHow, Sink, Source};
 use crate::net::ns::NetNs;
 use crate::net::options::{OptionValue, int};
@@ -18,11 +20,11 @@ use crate::thread::wait;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use coffer_abi_types::inet::{AF_INET, IP_PKTINFO, IP_TTL, IPPROTO_ICMP, IPPROTO_IP, in_pktinfo};
-use coffer_abi_types::net::{AF_UNSPEC, MSG_ERRQUEUE, MSG_OOB, MSG_PEEK, MSG_TRUNC};
+use coffer_abi_types::net::{AF_UNSPEC, MSG_ERRQUEUE, MSG_OOB, MSG_PEEK};
 use core::net::{Ipv4Addr, SocketAddrV4};
 use core::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
 use ostd::sync::SpinLock;
-use smoltcp::wire::Icmpv4Packet;
+use smoltcp::wire::{Icmpv4Packet, Ipv4Packet};
 use zerocopy::IntoBytes;
 
 /// raw(7): options of ICMP.
@@ -50,6 +52,10 @@ pub struct RawSocket {
     has_own_headers: AtomicBool,
     /// Types of ICMP messages that are not wanted, as bits.
     filter: AtomicU32,
+    /// IP_RECVERR.
+    errors: Errors,
+    /// What to report once.
+    error: SpinLock<Option<Errno>>,
 }
 
 impl RawSocket {
@@ -67,6 +73,8 @@ impl RawSocket {
             identifier: AtomicU16::new(0),
             has_own_headers: AtomicBool::new(flavour == Flavour::Raw(IPPROTO_RAW)),
             filter: AtomicU32::new(0),
+            errors: Errors::new(),
+            error: SpinLock::new(None),
         });
         socket.ns.inet.raw.add(&socket);
         socket
@@ -181,6 +189,32 @@ impl RawSocket {
         }
     }
 
+    fn has_error(&self) -> bool {
+        self.error.lock().is_some()
+    }
+
+    /// Hears of an ICMP error about a packet, if it is this socket's. `ip` is the packet's header, `rest` what is known of what comes after it.
+    pub(super) fn hear(&self, error: &IcmpError<'_>, ip: &Ipv4Packet<&[u8]>, rest: &[u8]) {
+        let (from, to) = (ip.src_addr(), ip.dst_addr());
+        let (local, peer) = (self.local(), self.peer());
+        let is_its_own = (local.is_unspecified() || local == from)
+            && peer.is_none_or(|peer| peer == to)
+            && match self.flavour {
+                Flavour::Raw(protocol) => protocol == u8::from(ip.next_header()),
+                Flavour::Ping => send::identifier_of(ip.next_header(), rest) == Some(self.identifier()),
+            };
+        let Some((errno, is_hard)) = meaning(error).filter(|_| is_its_own) else { return };
+        let wants_errors = self.ip.lock().wants_errors;
+        if wants_errors {
+            let bytes = if self.has_own_headers() { error.quoted } else { rest };
+            self.errors.push(ErrorReport::of(error, errno, SocketAddrV4::new(to, 0), bytes));
+        }
+        if wants_errors || is_hard && peer.is_some() {
+            *self.error.lock() = Some(errno);
+            self.pollee.notify(IoEvents::ERR);
+        }
+    }
+
     fn control(&self, arrived: &Arrived) -> Vec<ControlMessage> {
         let ip = self.ip.lock();
         let (wants_ttl, wants_packet_info) = (ip.wants_ttl, ip.wants_packet_info);
@@ -286,21 +320,19 @@ impl Socket for RawSocket {
         if how.flags & MSG_OOB != 0 {
             return Err(Errno::EOPNOTSUPP.into());
         }
-        // COMPAT: ICMP errors are not queued for these sockets; raw ones see the messages themselves.
         if how.flags & MSG_ERRQUEUE != 0 {
-            return Err(Errno::EAGAIN.into());
+            return self.errors.receive(sink, how.flags, |error| *self.error.lock() = error);
         }
         let deadline_ns = self.options.receive_deadline_ns();
         loop {
+            if let Some(error) = self.take_error() {
+                return Err(error.into());
+            }
             if let Some(arrived) = self.queue.next(how.flags & MSG_PEEK != 0) {
-                let full = arrived.bytes.len();
-                let copied = full.min(sink.remaining());
-                if copied > 0 && sink.write(&arrived.bytes[..copied])? < copied {
-                    return Err(Errno::EFAULT.into());
-                }
+                let (len, truncated) = copy_datagram(sink, how.flags, &arrived.bytes)?;
                 return Ok(Incoming {
-                    len: if how.flags & MSG_TRUNC != 0 { full } else { copied },
-                    flags: if copied < full { MSG_TRUNC } else { 0 },
+                    len,
+                    flags: truncated,
                     from: Some(address::to_bytes(SocketAddrV4::new(arrived.from, 0))),
                     control: self.control(&arrived),
                     ..Incoming::default()
@@ -309,7 +341,7 @@ impl Socket for RawSocket {
             if !how.may_wait() {
                 return Err(Errno::EAGAIN.into());
             }
-            let is_ready = || (!self.queue.is_empty()).then_some(());
+            let is_ready = || (!self.queue.is_empty() || self.has_error()).then_some(());
             wait::wait_for_events(&self.pollee, IoEvents::IN, deadline_ns, is_ready)
                 .map_err(|error| interrupted(error, deadline_ns))?;
         }
@@ -324,7 +356,7 @@ impl Socket for RawSocket {
     }
 
     fn take_error(&self) -> Option<Errno> {
-        None
+        self.error.lock().take()
     }
 
     fn option(&self, level: u32, name: u32) -> Result<OptionValue> {
@@ -364,6 +396,9 @@ impl Socket for RawSocket {
         let mut events = IoEvents::OUT | IoEvents::WRNORM | IoEvents::WRBAND;
         if !self.queue.is_empty() {
             events |= IoEvents::IN | IoEvents::RDNORM;
+        }
+        if self.has_error() || !self.errors.is_empty() {
+            events |= IoEvents::ERR;
         }
         events
     }

@@ -6,7 +6,7 @@ use super::remote;
 pub use super::tables::Tuple;
 use crate::error::Errno;
 use crate::net::inet::bind;
-use crate::net::inet::udp::meaning;
+use crate::net::inet::errors::meaning;
 use crate::net::ip::protocol::IcmpError;
 use crate::net::ip::{Header, RouteKind};
 use crate::net::ns::NetNs;

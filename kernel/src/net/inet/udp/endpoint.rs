@@ -1,10 +1,10 @@
 //! What the tables and senders see of a socket: its addresses, and what has arrived for it.
 
-use super::errors::Errors;
 use crate::error::{Errno, Result};
 use crate::event::{IoEvents, Pollee};
 use crate::net::inet::address::UNSPECIFIED;
 use crate::net::inet::bind;
+use crate::net::inet::errors::Errors;
 use crate::net::inet::options::IpOptions;
 use crate::net::inet::port::{Binding, Standing};
 use crate::net::ip::Route;

@@ -1,15 +1,13 @@
 //! What comes in by links: datagrams, and ICMP errors about those that were sent.
 
 use super::endpoint::Datagram;
-use super::errors::ErrorReport;
 use super::tables::is_for_all;
-use crate::error::Errno;
+use crate::net::inet::errors::{ErrorReport, meaning};
 use crate::net::ip::protocol::IcmpError;
 use crate::net::ns::NetNs;
 use crate::net::packet::Packet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use coffer_abi_types::inet::SO_EE_ORIGIN_ICMP;
 use core::net::SocketAddrV4;
 use ostd::timer::now_ns;
 use smoltcp::wire::{Ipv4Packet, UDP_HEADER_LEN, UdpPacket};
@@ -50,36 +48,11 @@ pub fn on_icmp_error(ns: &Arc<NetNs>, error: &IcmpError<'_>) {
     let Some((errno, is_hard)) = meaning(error) else { return };
     let wants_errors = endpoint.ip.lock().wants_errors;
     if wants_errors {
-        endpoint.errors.push(ErrorReport {
-            errno,
-            origin: SO_EE_ORIGIN_ICMP,
-            kind: error.kind,
-            code: error.code,
-            info: u32::from(error.mtu),
-            offender: error.from,
-            to: remote,
-            bytes: Vec::from(rest.get(UDP_HEADER_LEN..).unwrap_or_default()),
-        });
+        let bytes = rest.get(UDP_HEADER_LEN..).unwrap_or_default();
+        endpoint.errors.push(ErrorReport::of(error, errno, remote, bytes));
     }
     let is_connected = endpoint.inner.lock().peer.is_some();
     if wants_errors || is_connected && is_hard {
         endpoint.set_error(errno);
     }
-}
-
-/// The errno for an ICMP error, and whether it is told without being asked for (RFC 1122, 4.1.3.3; icmp(7)).
-pub fn meaning(error: &IcmpError<'_>) -> Option<(Errno, bool)> {
-    Some(match (error.kind, error.code) {
-        (3, 0 | 5 | 6 | 11) => (Errno::ENETUNREACH, false),
-        (3, 1 | 12) => (Errno::EHOSTUNREACH, false),
-        (3, 2) => (Errno::ENOPROTOOPT, true),
-        (3, 3) => (Errno::ECONNREFUSED, true),
-        (3, 4) => (Errno::EMSGSIZE, false),
-        (3, 7) => (Errno::EHOSTDOWN, true),
-        (3, 8) => (Errno::ENONET, true),
-        (3, 9 | 10 | 13..=15) => (Errno::EHOSTUNREACH, true),
-        (11, _) => (Errno::EHOSTUNREACH, false),
-        (12, _) => (Errno::EPROTO, true),
-        _ => return None,
-    })
 }

@@ -4,14 +4,13 @@
 //! straight into the receiver's queue; what nobody takes comes back to the sender as an error, as ICMP would bring it.
 
 mod endpoint;
-mod errors;
 mod input;
 mod receive;
 mod send;
 mod socket;
 mod tables;
 
-pub use input::{input, meaning, on_icmp_error};
+pub use input::{input, on_icmp_error};
 pub use socket::UdpSocket;
 pub use tables::Tables;
 pub use tables::report;

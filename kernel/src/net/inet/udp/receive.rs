@@ -1,30 +1,27 @@
 //! recv(2).
 
 use super::endpoint::{Datagram, Endpoint};
-use super::errors::ErrorReport;
 use crate::error::{Errno, Result};
 use crate::net::inet::address;
+use crate::net::inet::errors::{copy_datagram, of_ip};
 use crate::net::message::{ControlMessage, Incoming, ReceiveHow, Sink};
 use crate::net::socket::interrupted;
 use crate::thread::wait;
 use crate::time::clock;
 use alloc::vec::Vec;
-use coffer_abi_types::inet::{
-    IP_PKTINFO, IP_RECVERR, IP_TOS, IP_TTL, IPPROTO_IP, in_pktinfo, sock_extended_err,
-};
-use coffer_abi_types::net::{
-    MSG_ERRQUEUE, MSG_PEEK, MSG_TRUNC, SO_RXQ_OVFL, SO_TIMESTAMP, SO_TIMESTAMPNS, SOL_SOCKET,
-};
+use coffer_abi_types::inet::{IP_PKTINFO, IP_TOS, IP_TTL, in_pktinfo};
+use coffer_abi_types::net::{MSG_ERRQUEUE, MSG_PEEK, SO_RXQ_OVFL, SO_TIMESTAMP, SO_TIMESTAMPNS, SOL_SOCKET};
 use coffer_abi_types::time::{timespec, timeval};
-use core::net::SocketAddrV4;
 use core::sync::atomic::Ordering;
 use zerocopy::IntoBytes;
 
 /// Receives one datagram, waiting for it if it may.
 pub fn receive(endpoint: &Endpoint, sink: &mut dyn Sink, how: ReceiveHow) -> Result<Incoming> {
     if how.flags & MSG_ERRQUEUE != 0 {
-        let report = endpoint.errors.pop().ok_or(Errno::EAGAIN)?;
-        return tell_error(sink, how.flags, report);
+        return endpoint.errors.receive(sink, how.flags, |error| match error {
+            Some(errno) => endpoint.set_error(errno),
+            None => drop(endpoint.take_error()),
+        });
     }
     let deadline_ns = endpoint.options.receive_deadline_ns();
     loop {
@@ -49,7 +46,7 @@ pub fn receive(endpoint: &Endpoint, sink: &mut dyn Sink, how: ReceiveHow) -> Res
 }
 
 fn tell(endpoint: &Endpoint, sink: &mut dyn Sink, flags: u32, datagram: Datagram) -> Result<Incoming> {
-    let (len, truncated) = copy(sink, flags, &datagram.bytes)?;
+    let (len, truncated) = copy_datagram(sink, flags, &datagram.bytes)?;
     Ok(Incoming {
         len,
         flags: truncated,
@@ -57,38 +54,6 @@ fn tell(endpoint: &Endpoint, sink: &mut dyn Sink, flags: u32, datagram: Datagram
         control: control(endpoint, &datagram),
         ..Incoming::default()
     })
-}
-
-/// What recvmsg(2) tells of a datagram that could not be sent.
-fn tell_error(sink: &mut dyn Sink, flags: u32, report: ErrorReport) -> Result<Incoming> {
-    let (len, truncated) = copy(sink, flags, &report.bytes)?;
-    let error = sock_extended_err {
-        ee_errno: (report.errno as i32).cast_unsigned(),
-        ee_origin: report.origin,
-        ee_type: report.kind,
-        ee_code: report.code,
-        ee_info: report.info,
-        ..sock_extended_err::default()
-    };
-    let mut bytes = Vec::from(error.as_bytes());
-    bytes.extend_from_slice(address::to_sockaddr(SocketAddrV4::new(report.offender, 0)).as_bytes());
-    Ok(Incoming {
-        len,
-        flags: truncated | MSG_ERRQUEUE,
-        from: Some(address::to_bytes(report.to)),
-        control: alloc::vec![of_ip(IP_RECVERR, bytes)],
-        ..Incoming::default()
-    })
-}
-
-/// Copies what fits: how much that is (or would have been, if MSG_TRUNC asks), and MSG_TRUNC if it is not all.
-fn copy(sink: &mut dyn Sink, flags: u32, bytes: &[u8]) -> Result<(usize, u32)> {
-    let fits = bytes.len().min(sink.remaining());
-    if fits > 0 && sink.write(&bytes[..fits])? < fits {
-        return Err(Errno::EFAULT.into());
-    }
-    let len = if flags & MSG_TRUNC != 0 { bytes.len() } else { fits };
-    Ok((len, if fits < bytes.len() { MSG_TRUNC } else { 0 }))
 }
 
 fn control(endpoint: &Endpoint, datagram: &Datagram) -> Vec<ControlMessage> {
@@ -128,8 +93,4 @@ fn control(endpoint: &Endpoint, datagram: &Datagram) -> Vec<ControlMessage> {
         messages.push(of_ip(IP_TOS, alloc::vec![datagram.tos]));
     }
     messages
-}
-
-fn of_ip(name: u32, bytes: Vec<u8>) -> ControlMessage {
-    ControlMessage { level: IPPROTO_IP, kind: name.cast_signed(), bytes }
 }

@@ -1,8 +1,8 @@
 //! send(2).
 
 use super::endpoint::{Datagram, Endpoint};
-use super::errors::ErrorReport;
 use crate::error::{Errno, Error, Result};
+use crate::net::inet::errors::ErrorReport;
 use crate::net::inet::{address, bind};
 use crate::net::ip::{Header, Route, RouteKind};
 use crate::net::message::{ControlMessage, Outgoing, Source};
