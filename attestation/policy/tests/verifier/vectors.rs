@@ -11,6 +11,8 @@ use attestation_verify::{
 };
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use dcap_qvl::QuoteCollateralV3;
+use dcap_qvl::verify::QuoteVerifier;
 use serde_json::Value;
 use time::format_description::well_known::Rfc3339;
 
@@ -131,6 +133,61 @@ fn today_all_of_it_has_expired() {
         let judgement = judge_vector(&read(quote), collateral, &now);
         assert!(judgement.first_failure().unwrap().reason.contains("expired"), "{}", judgement.verdict());
     }
+}
+
+/// One byte of a genuine quote changed, and it is refused: every third, for reasons of time.
+#[test]
+#[cfg_attr(not(has_tdx_vectors), ignore = "no vectors: set TDX_VECTORS")]
+fn genuine_quotes_cannot_be_changed() {
+    let original = read(V4);
+    for index in (0..original.len()).step_by(3) {
+        let mut quote = original.clone();
+        quote[index] ^= 1 << (index % 8);
+        assert!(!judge_vector(&quote, V4_COLLATERAL, V4_TIME).is_accepted(), "byte {index}");
+    }
+}
+
+/// dcap-qvl comes to the same on every quote with every bundle at every time at which something changes.
+///
+/// Both refuse what does not hold together; a debug domain is refused by it outright, and by us through the policy.
+#[test]
+#[cfg_attr(not(has_tdx_vectors), ignore = "no vectors: set TDX_VECTORS")]
+fn another_verifier_comes_to_the_same() {
+    let oracle = QuoteVerifier::new_prod();
+    let quotes = [
+        V4,
+        "quote-v4-debug.bin",
+        "quote-v4-gcp-cos113.bin",
+        "quote-v5-uptodate.bin",
+        "quote-v5-no-matching-tcb-level.bin",
+    ];
+    let times = [
+        "2023-06-20T00:00:00Z",
+        "2023-07-09T00:00:00Z",
+        "2025-06-19T10:32:26Z",
+        "2025-06-19T10:32:27Z",
+        "2025-07-19T10:00:34Z",
+        "2025-07-19T10:00:36Z",
+        "2026-02-19T00:00:00Z",
+        "2026-03-21T00:00:00Z",
+    ];
+    let mut accepted = 0;
+    for quote in quotes.map(read) {
+        for bundle in ["50806f000000-2023-06", V4_COLLATERAL, V5_COLLATERAL] {
+            let collateral: QuoteCollateralV3 =
+                serde_json::from_slice(&read(&format!("collateral-{bundle}.json"))).unwrap();
+            for time in times {
+                let verification = verify_vector(&quote, bundle, time);
+                let judgement = judge(&verification, &Policy::default(), &Circumstances::default());
+                let status = verification.tcb.filter(|_| judgement.is_accepted());
+                let seconds = u64::try_from(at(time).unix_timestamp()).unwrap();
+                let theirs = oracle.verify(&quote, &collateral, seconds).ok().map(|report| report.status);
+                assert_eq!(status.map(|tcb| tcb.status.as_str().to_owned()), theirs, "{bundle} {time}");
+                accepted += usize::from(theirs.is_some());
+            }
+        }
+    }
+    assert_eq!(accepted, 3);
 }
 
 /// There is no collateral for this platform here, so the verdict is a refusal; its log is checked all the same.
