@@ -61,11 +61,15 @@ fn leave_initial_root() -> Result<(), Error> {
     }
 }
 
-/// Takes this program along into the new root, where the engine starts its helpers from and containers get their init from.
+/// Takes this program along into the new root, where the engine starts its helpers from and containers get their init from. Read-only: a
+/// container reaches the file by /proc/PID/exe of a helper that joins it, and opens it on the mount that the helper was started from.
 fn carry_program() -> Result<(), Error> {
     let carried = format!("{NEW_ROOT}{PROGRAM}");
     fs::write(&carried, b"").map_err(Error::system(format!("create `{carried}`")))?;
-    rustix::mount::mount_bind(PROGRAM, &carried).map_err(Error::system(format!("bind `{carried}`")))
+    let flags = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
+    rustix::mount::mount_bind(PROGRAM, &carried)
+        .and_then(|()| rustix::mount::mount_remount(&carried, flags, c""))
+        .map_err(Error::system(format!("bind `{carried}`")))
 }
 
 /// Mounts a file system; one that the kernel mounted already is fine.

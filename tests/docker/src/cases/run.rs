@@ -1,5 +1,9 @@
 //! docker run and its flags.
 
+use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
+
 use anyhow::ensure;
 use serde_json::Value;
 
@@ -18,6 +22,8 @@ pub(super) const CASES: &[Entry] = &[
     ("run/no_new_privileges", no_new_privileges),
     ("run/read_only_and_tmpfs", read_only),
     ("run/init_reaps", init),
+    ("run/the_runtime_s_program_cannot_be_written", sealed),
+    ("run/a_client_that_leaves_stops_nothing_half_way", leaving),
     ("run/hostname_and_hosts", hostname),
     ("run/ulimits", ulimits),
     ("run/restart_on_failure", restart),
@@ -134,6 +140,33 @@ fn init(docker: &Docker) -> anyhow::Result<()> {
     let script = "(sleep 0.1 &) ; sleep 1; ps -o pid,stat,comm | grep -c ' Z' ; cat /proc/1/comm";
     let said = docker.ok(&rm(&["--init"], &["sh", "-c", script]))?;
     ensure!(said.starts_with("0\n") && !said.ends_with("\nsh"), "{said:?}");
+    Ok(())
+}
+
+/// The container's init is the program that is shim and helper of all containers.
+fn sealed(docker: &Docker) -> anyhow::Result<()> {
+    with_image(docker)?;
+    let script =
+        "for f in /proc/1/exe /sbin/docker-init; do ( : >>$f ) 2>/dev/null && echo opened $f; done; echo end";
+    let options = ["--init", "--cap-add", "SYS_ADMIN", "--security-opt", "systempaths=unconfined"];
+    let said = docker.ok(&rm(&options, &["sh", "-c", script]))?;
+    ensure!(said == "end", "{said:?}");
+    Ok(())
+}
+
+fn leaving(docker: &Docker) -> anyhow::Result<()> {
+    with_image(docker)?;
+    for round in 0..6 {
+        docker.ok(&["create", "--name", "leaving", IMAGE, "sleep", "1000"])?;
+        let mut client = docker.command(&["start", "leaving"]).stdout(Stdio::null()).spawn()?;
+        thread::sleep(Duration::from_millis(round * 60));
+        client.kill()?;
+        client.wait()?;
+        // Whether it has started, is starting or was never told to: it starts, and works.
+        docker.ok(&["start", "leaving"])?;
+        ensure!(docker.ok(&["exec", "leaving", "echo", "alive"])? == "alive", "round {round}");
+        docker.ok(&["rm", "-f", "leaving"])?;
+    }
     Ok(())
 }
 
