@@ -27,6 +27,9 @@ impl Step {
             bar.enable_steady_tick(Duration::from_millis(120));
             bar
         });
+        if bar.is_none() {
+            eprintln!("{name} …");
+        }
         Self { bar, name: name.to_owned(), start: Instant::now() }
     }
 
@@ -40,9 +43,12 @@ impl Step {
     /// Goes on to another stretch in the same line.
     pub fn rename(&mut self, name: &str) {
         name.clone_into(&mut self.name);
-        if let Some(bar) = &self.bar {
-            bar.set_prefix(name.to_owned());
-            bar.set_message("");
+        match &self.bar {
+            Some(bar) => {
+                bar.set_prefix(name.to_owned());
+                bar.set_message("");
+            }
+            None => eprintln!("{name} …"),
         }
     }
 

@@ -1,9 +1,10 @@
 //! The image that a machine boots: a disk that the user names, or what `cargo xtask image` has built.
 
-use std::env;
 use std::path::{Path, PathBuf};
+use std::{env, fs};
 
 use anyhow::{Context as _, bail};
+use coffer_image_builder::inspect::inspect;
 use coffer_qemu::{Artifacts, Boot};
 
 /// What a machine runs on.
@@ -22,7 +23,11 @@ pub fn find(named: Option<&Path>, platform: Option<Platform>) -> anyhow::Result<
         return match built(&path, platform)? {
             Some(image) => Ok(image),
             None if path.is_dir() => bail!("there is no image in {}", path.display()),
-            None => Ok((Boot::Firmware { disk: path.clone() }, path)),
+            None => {
+                let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+                inspect(&bytes).with_context(|| format!("{} is no image of Coffer", path.display()))?;
+                Ok((Boot::Firmware { disk: path.clone() }, path))
+            }
         };
     }
     for folder in folders() {

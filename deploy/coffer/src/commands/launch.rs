@@ -1,13 +1,16 @@
 //! `coffer launch`: a machine in the background, and a docker context for it.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use coffer_qemu::{Disk, Forward, Machine, Network, Protocol};
 use runtime_config::{Api, Configuration, volume};
 use runtime_control::{Command, Empty, Event};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -59,6 +62,7 @@ pub fn main(arguments: &Arguments, output: Output) -> anyhow::Result<()> {
         None => Configuration { hostname: arguments.name.clone().try_into()?, ..Configuration::default() },
     };
     let (boot, image) = image::find(arguments.image.as_deref(), arguments.on)?;
+    arguments.ports.iter().try_for_each(check_free)?;
     let client = tls::Client::make(&arguments.name)?;
     let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, Protocol::Tcp.free_port()?);
     configuration.api = Api {
@@ -82,13 +86,15 @@ pub fn main(arguments: &Arguments, output: Output) -> anyhow::Result<()> {
         .disks
         .push(Disk { path: home.path(state::CONFIGURATION_DISK), serial: "coffer-config".to_owned() });
 
+    // From here on there is something to take back: an interruption is an error like any other.
+    let interrupted = on_interrupt()?;
     home.create()?;
     let launched = context.check_free().and_then(|()| {
         home.write(state::CONFIGURATION_DISK, &disk)?;
         home.write(state::CLIENT_CERTIFICATE, client.certificate.as_bytes())?;
         home.write(state::CLIENT_KEY, client.key.as_bytes())?;
         machine.launch(home.folder(), &state::PLACES)?;
-        let started = Started { home: &home, address, client: &client };
+        let started = Started { home: &home, address, client: &client, interrupted: &interrupted };
         let server = started.wait(Duration::from_secs(arguments.timeout))?;
         home.write(state::SERVER_CERTIFICATE, server.certificate.as_bytes())?;
         let record = Record {
@@ -122,8 +128,13 @@ pub fn main(arguments: &Arguments, output: Output) -> anyhow::Result<()> {
             return Err(error);
         }
     };
+    let hint = if arguments.ports.is_empty() {
+        "\n\nPorts that containers publish are the machine's; `coffer launch -p PORT` brings them to this computer."
+    } else {
+        ""
+    };
     let text = format!(
-        "{} runs; its API is at {}\n\n  docker --context {} run --rm hello-world\n  coffer stop {}",
+        "{} runs; its API is at {}\n\n  docker --context {} run --rm hello-world\n  coffer stop {}{hint}",
         record.name, record.api, record.context, record.name
     );
     output.print(&text, &record)
@@ -134,6 +145,7 @@ struct Started<'a> {
     home: &'a Home,
     address: SocketAddrV4,
     client: &'a tls::Client,
+    interrupted: &'a AtomicBool,
 }
 
 /// The machine's side, as it was found.
@@ -164,6 +176,9 @@ impl Started<'_> {
                     Err(error) => last_error = Some(error),
                 }
             }
+            if self.interrupted.load(Ordering::Relaxed) {
+                bail!("interrupted: nothing is left of the machine");
+            }
             let is_late = start.elapsed() > patience;
             if is_late || self.home.process().is_none() {
                 drop(progress);
@@ -189,6 +204,25 @@ impl Started<'_> {
     }
 }
 
+/// What is true once somebody wants this program to end.
+fn on_interrupt() -> anyhow::Result<Arc<AtomicBool>> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    for signal in [SIGHUP, SIGINT, SIGTERM] {
+        signal_hook::flag::register(signal, interrupted.clone()).context("cannot listen to signals")?;
+    }
+    Ok(interrupted)
+}
+
+/// Fails if somebody on this computer has the port.
+fn check_free(forward: &Forward) -> anyhow::Result<()> {
+    let port = forward.host;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+    listener.map(drop).with_context(|| {
+        let other = port.checked_add(1).unwrap_or(1024);
+        format!("port {port} of this computer cannot be had: choose another (-p {other}:{})", forward.guest)
+    })
+}
+
 /// `HOST:PORT` or one number for both.
 fn parse_port(text: &str) -> Result<Forward, String> {
     let (host, guest) = text.split_once(':').unwrap_or((text, text));
@@ -201,7 +235,22 @@ fn parse_port(text: &str) -> Result<Forward, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::parse_port;
+    use std::net::TcpListener;
+
+    use coffer_qemu::{Forward, Protocol};
+
+    use super::{check_free, parse_port};
+
+    #[test]
+    fn a_port_that_is_taken_is_named() {
+        let holder = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let forward =
+            Forward { protocol: Protocol::Tcp, host: holder.local_addr().unwrap().port(), guest: 80 };
+        let message = check_free(&forward).unwrap_err().to_string();
+        assert!(message.contains(&forward.host.to_string()) && message.contains(":80)"), "{message}");
+        drop(holder);
+        check_free(&forward).unwrap();
+    }
 
     #[test]
     fn a_port_is_one_number_or_two() {
