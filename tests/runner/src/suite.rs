@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 /// Starts of the names of tests that only `--all`, or a filter, runs. Every run must fit into half an hour on two cores without KVM;
 /// what these show is shown by others that remain, with another number of CPUs or another size of memory.
-/// Docker's clients are among them as long as a hang now and then is not ruled out (CAVEATS.md).
+/// Servers behind published ports are among them because they do not pass yet (CAVEATS.md).
 pub const LEFT_OUT: [&str; 4] =
-    ["ostd/1cpu/", "container/one_cpu_4_gib", "container/two_cpus_512_mib", "docker"];
+    ["ostd/1cpu/", "container/one_cpu_4_gib", "container/two_cpus_512_mib", "docker-software"];
 
 /// What came of one test.
 #[derive(Debug, Clone, PartialEq, Eq)]
