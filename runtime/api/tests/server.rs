@@ -265,8 +265,24 @@ async fn a_thousand_half_open_connections_hurt_nobody() {
     drop(half_open);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_has_expired_opens_nothing() {
+    let machine = Machine::new().await;
+    let (ca, client) = authority_and_client_for(-1);
+    let (address, server) = machine.tls(&Identity { certificate: ca, key: client.1.clone_key() }).await;
+    let late = connect(address, &server.certificate, Some(client)).await.unwrap();
+    assert_eq!(exchange(late, PING).await, "");
+}
+
 /// An authority, and a client that it vouches for.
 fn authority_and_client() -> (CertificateDer<'static>, (CertificateDer<'static>, PrivateKeyDer<'static>)) {
+    authority_and_client_for(30)
+}
+
+/// The same; the client's certificate ends in so many days, or ended so many ago.
+fn authority_and_client_for(
+    days: i32,
+) -> (CertificateDer<'static>, (CertificateDer<'static>, PrivateKeyDer<'static>)) {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
     let openssl = |arguments: &str| {
@@ -281,9 +297,9 @@ fn authority_and_client() -> (CertificateDer<'static>, (CertificateDer<'static>,
     openssl(
         "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout DIR/key -out DIR/request -subj /CN=client",
     );
-    openssl(
-        "x509 -req -in DIR/request -CA DIR/ca -CAkey DIR/ca-key -CAcreateserial -out DIR/client -extfile DIR/extensions",
-    );
+    openssl(&format!(
+        "x509 -req -in DIR/request -CA DIR/ca -CAkey DIR/ca-key -CAcreateserial -out DIR/client -extfile DIR/extensions -days {days}",
+    ));
     let certificate = |name: &str| CertificateDer::from_pem_file(path(name)).unwrap();
     (certificate("ca"), (certificate("client"), PrivateKeyDer::from_pem_file(path("key")).unwrap()))
 }
