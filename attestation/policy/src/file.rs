@@ -137,7 +137,8 @@ pub struct Image {
     pub rtmr2: Vec<Hex<48>>,
 }
 
-/// What the runtime may have measured. Any list that is not empty asks for the runtime's log.
+/// What the runtime may have measured. Any list that is not empty asks for the runtime's log, and for an image: only what runs there
+/// vouches for it.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct RuntimePolicy {
@@ -151,6 +152,18 @@ pub struct RuntimePolicy {
     pub workloads: Vec<Hex<48>>,
     /// Images of containers, by digest (`sha256:…`), of which all that ever ran must be.
     pub container_images: Vec<String>,
+}
+
+impl RuntimePolicy {
+    /// Whether it demands nothing.
+    pub(crate) fn is_silent(&self) -> bool {
+        let Self { modes, configurations, client_authorities, workloads, container_images } = self;
+        modes.is_empty()
+            && configurations.is_empty()
+            && client_authorities.is_empty()
+            && workloads.is_empty()
+            && container_images.is_empty()
+    }
 }
 
 /// A mode of a machine.
@@ -212,6 +225,11 @@ pub enum PolicyError {
         /// What is missing.
         key: &'static str,
     },
+    /// Demands on what the runtime measured, and none on what has measured it.
+    #[error(
+        "`runtime` says what must have been measured, and no `image` says by what: any kernel can write such a log"
+    )]
+    RuntimeOfAny,
     /// A digest that is not of OCI's form.
     #[error("`{0}` is not a digest of an image: `sha256:` or `sha512:` and lower-case hexadecimal")]
     Digest(String),
@@ -235,6 +253,9 @@ impl Policy {
                     return Err(PolicyError::Image { image: image.name.clone(), key });
                 }
             }
+        }
+        if policy.images.is_empty() && !policy.runtime.is_silent() {
+            return Err(PolicyError::RuntimeOfAny);
         }
         if let Some(digest) = policy.runtime.container_images.iter().find(|digest| !is_digest(digest)) {
             return Err(PolicyError::Digest(digest.clone()));

@@ -266,12 +266,7 @@ fn difference(quote: &Established, image: &Image) -> Option<&'static str> {
 }
 
 fn runtime(quote: &Established, policy: &RuntimePolicy) -> Finding {
-    let is_silent = policy.modes.is_empty()
-        && policy.configurations.is_empty()
-        && policy.client_authorities.is_empty()
-        && policy.workloads.is_empty()
-        && policy.container_images.is_empty();
-    if is_silent {
+    if policy.is_silent() {
         return Nothing("the policy says nothing of what the runtime measured");
     }
     let Some(runtime) = &quote.runtime else {

@@ -296,22 +296,28 @@ fn what_the_runtime_measured_is_held_against_the_policy() {
         "08".repeat(32)
     );
     accepted(|scene| {
-        scene.policy(&wanted);
+        scene.policy(&with_image(scene, &wanted));
         with_events(scene, &running(Mode::Sealed));
     });
-    refused(name, |scene| scene.policy(&wanted));
+    refused(name, |scene| scene.policy(&with_image(scene, &wanted)));
     refused(name, |scene| {
-        scene.policy(&wanted);
+        scene.policy(&with_image(scene, &wanted));
         with_events(scene, &running(Mode::Open));
     });
     refused(name, |scene| {
-        scene.policy(&wanted);
+        scene.policy(&with_image(scene, &wanted));
         with_events(scene, &boot(Mode::Sealed)[..4]);
     });
     for (from, to) in [("0101", "1101"), ("0404", "1404"), ("0808", "1808")] {
         refused(name, |scene| {
-            scene.policy(&wanted.replacen(from, to, 1));
+            scene.policy(&with_image(scene, &wanted.replacen(from, to, 1)));
             with_events(scene, &running(Mode::Sealed));
         });
     }
+}
+
+/// A policy that wants the scene's image as well.
+fn with_image(scene: &Scene, policy: &str) -> String {
+    let (mrtd, rtmr1) = (hex::encode(scene.td.mr_td), hex::encode(scene.td.rtmr[1]));
+    format!("{policy}\n[[image]]\nname = 'scene'\nmrtd = ['{mrtd}']\nrtmr1 = ['{rtmr1}']")
 }

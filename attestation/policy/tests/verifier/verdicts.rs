@@ -731,6 +731,7 @@ fn a_policy_is_taken_as_a_whole_or_not_at_all() {
         "[[image]]\nname = 'x'\nmrtd = []",
         "runtime.container-images = ['sha256:00']",
         "runtime.modes = ['closed']",
+        "runtime.modes = ['sealed']",
         "td.debug = true\ntd.debug = true",
         "not toml",
     ] {
