@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, UdpSocket};
+use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -39,18 +40,26 @@ pub struct Published {
 /// How many free ports are tried before giving up: each may be taken in the moment after it was found.
 const ATTEMPTS: usize = 16;
 
+static ADDING: Mutex<()> = Mutex::new(());
+
 /// Publishes a port. The host's port 0 becomes a free one, which the value tells.
 ///
 /// # Errors
 /// [`Error::PortInUse`] when a program of the machine or another container has it, [`Error::NoNat`].
 pub fn add(published: Published) -> Result<Published, Error> {
+    // Between looking at the rules and adding one, nobody else may.
+    let _adding = ADDING.lock().unwrap_or_else(PoisonError::into_inner);
     let wants_any = published.host.port() == 0;
     for _ in 0..if wants_any { ATTEMPTS } else { 1 } {
         let port = reserve(published.protocol, published.host)?;
         let host = SocketAddrV4::new(*published.host.ip(), port);
         let published = Published { host, ..published };
-        if wants_any && is_published(&published)? {
-            continue;
+        // To the kernel, the same port with another target is another rule.
+        if is_published(&published)? {
+            if wants_any {
+                continue;
+            }
+            return Err(Error::PortInUse(host));
         }
         match nat::add(&rule(&published))? {
             Change::Done => return Ok(published),

@@ -139,6 +139,10 @@ fn published(docker: &Docker) -> anyhow::Result<()> {
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     ensure!(answer == "i am published\n", "{answer:?}");
+    let again = ["run", "-d", "--name", "again", "-p", &format!("{port}:80"), IMAGE, "sleep", "60"];
+    docker.refused(&again, 125, "port is already allocated")?;
     docker.ok(&["rm", "-f", "published"])?;
+    docker.ok(&["start", "again"])?;
+    docker.ok(&["rm", "-f", "again"])?;
     Ok(())
 }
