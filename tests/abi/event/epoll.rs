@@ -22,6 +22,7 @@ cases!("event":
     epoll_keeps_a_duplicate,
     epoll_reports_hangup_unasked,
     epoll_nests_and_refuses_loops,
+    epoll_sets_that_nest_widely_hold_nobody_up,
     epoll_checks_its_arguments,
     epoll_returns_no_more_than_asked_and_takes_turns,
     epoll_works_across_threads,
@@ -233,5 +234,26 @@ fn epoll_works_across_threads() -> Outcome {
         added.map(|()| waiter.join().unwrap_or(0))
     })?;
     check_eq!(total, 500);
+    Ok(())
+}
+
+/// Every set of a layer watches all of the next one: as many ways down as the layers' product.
+fn epoll_sets_that_nest_widely_hold_nobody_up() -> Outcome {
+    const WIDTH: usize = 100;
+    let layers = (0..4)
+        .map(|_| (0..WIDTH).map(|_| set()).collect::<nix::Result<Vec<_>>>())
+        .collect::<nix::Result<Vec<_>>>()?;
+    // From the bottom, so that each addition has all the ways below it to look at.
+    for pair in layers.windows(2).rev() {
+        for (upper, lower) in pair[0].iter().flat_map(|upper| pair[1].iter().map(move |lower| (upper, lower)))
+        {
+            match upper.add(&lower.0, EpollEvent::new(EpollFlags::EPOLLIN, 0)) {
+                Ok(()) => {}
+                // Too many ways. How many are is not said anywhere.
+                Err(Errno::ELOOP | Errno::EINVAL) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
     Ok(())
 }

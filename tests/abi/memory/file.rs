@@ -27,6 +27,7 @@ cases!("memory":
     a_file_can_be_read_into_its_own_mapping,
     a_private_mapping_can_be_made_writable,
     a_memfd_is_a_file_without_a_name,
+    a_reservation_beyond_all_memory_can_be_ended,
 );
 
 fn file(bytes: &[u8]) -> std::io::Result<File> {
@@ -203,4 +204,16 @@ fn a_memfd_is_a_file_without_a_name() -> Outcome {
     file.read_exact_at(&mut byte, 5000)?;
     check_eq!(byte, [1]);
     Ok(())
+}
+
+/// fallocate(2) of more than there is: fails, or at least ends with who asked for it.
+fn a_reservation_beyond_all_memory_can_be_ended() -> Outcome {
+    use nix::fcntl::{FallocateFlags, fallocate};
+    use nix::sys::memfd::{MFdFlags, memfd_create};
+    let file = memfd_create(c"vast", MFdFlags::MFD_CLOEXEC)?;
+    let other = child::fork(|| i32::from(fallocate(&file, FallocateFlags::empty(), 0, 1 << 62).is_ok()))?;
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    // It may have ended already.
+    let _ = other.kill(nix::sys::signal::Signal::SIGKILL);
+    child::until("the child is gone", || Ok(other.poll()? != nix::sys::wait::WaitStatus::StillAlive))
 }

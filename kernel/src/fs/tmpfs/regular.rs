@@ -3,6 +3,7 @@
 use super::Tmpfs;
 use crate::error::{Errno, Result};
 use crate::mm::page_cache::PageCache;
+use crate::thread::Thread;
 use ostd::mm::{PAGE_SIZE, VmReader, VmWriter};
 use ostd::sync::Mutex;
 
@@ -134,12 +135,20 @@ impl Regular {
 
     fn bring_in(&self, fs: &Tmpfs, start: u64, end: u64) -> Result<()> {
         let pages = (start / PAGE_SIZE as u64) as usize..end.div_ceil(PAGE_SIZE as u64) as usize;
-        let free = fs.free_pages();
+        // What the instance and, without a limit, the machine has. Said before the pages are looked at one by one: a range may have 2^51.
+        let free = fs.free_pages().min(ostd::mm::stats().total);
+        if pages.len().saturating_sub(self.cache.resident_pages()) > free {
+            return Err(Errno::ENOSPC.into());
+        }
         let missing = pages.clone().filter(|&page| !self.cache.is_resident(page));
         if missing.take(free.saturating_add(1)).count() > free {
             return Err(Errno::ENOSPC.into());
         }
         for page in pages {
+            // Who is being killed, maybe for the memory that this takes, leaves.
+            if Thread::current().is_some_and(|thread| thread.is_dying()) {
+                return Err(Errno::EINTR.into());
+            }
             self.cache.page_for_write(page)?;
         }
         Ok(())
