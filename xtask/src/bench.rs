@@ -20,7 +20,7 @@ const RUNNER: &str = "coffer-bench";
 
 /// Builds and measures; prints name, Linux, Coffer and their ratio.
 pub fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    setup::ensure_met(&[packages::RUN, packages::IMAGES, packages::TEST])?;
+    setup::ensure_met(&[packages::RUN, packages::IMAGES, packages::TEST, packages::BENCH])?;
     recipe::check_toolchain()?;
     if !lint::workspace_packages()?.iter().any(|package| package.name == RUNNER) {
         bail!("the workspace has no package {RUNNER}");

@@ -51,6 +51,9 @@ pub const NIX: &[Requirement] = &[
     requirement("/bin/busybox", "busybox-static"),
 ];
 
+/// For the benchmarks alone: the container runtime to compare with.
+pub const BENCH: &[Requirement] = &[requirement("crun", "crun")];
+
 impl Requirement {
     /// Whether it is there. A `*` in a file name stands for anything.
     pub fn is_met(&self) -> bool {

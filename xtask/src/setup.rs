@@ -5,12 +5,12 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, ensure};
 
-use crate::packages::{IMAGES, NIX, RUN, Requirement, TEST};
+use crate::packages::{BENCH, IMAGES, NIX, RUN, Requirement, TEST};
 use crate::workspace;
 
 /// Installs everything that any verb needs.
 pub fn main() -> anyhow::Result<ExitCode> {
-    ensure_met(&[RUN, IMAGES, TEST, NIX])?;
+    ensure_met(&[RUN, IMAGES, TEST, NIX, BENCH])?;
     eprintln!("everything is installed");
     Ok(ExitCode::SUCCESS)
 }

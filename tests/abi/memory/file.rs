@@ -214,6 +214,6 @@ fn a_reservation_beyond_all_memory_can_be_ended() -> Outcome {
     let other = child::fork(|| i32::from(fallocate(&file, FallocateFlags::empty(), 0, 1 << 62).is_ok()))?;
     std::thread::sleep(std::time::Duration::from_millis(100));
     // It may have ended already.
-    let _ = other.kill(nix::sys::signal::Signal::SIGKILL);
+    let _ = other.kill(Signal::SIGKILL);
     child::until("the child is gone", || Ok(other.poll()? != nix::sys::wait::WaitStatus::StillAlive))
 }
