@@ -298,7 +298,7 @@ fn authority_and_client_for(
         "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout DIR/key -out DIR/request -subj /CN=client",
     );
     openssl(&format!(
-        "x509 -req -in DIR/request -CA DIR/ca -CAkey DIR/ca-key -CAcreateserial -out DIR/client -extfile DIR/extensions -days {days}",
+        "x509 -req -in DIR/request -CA DIR/ca -CAkey DIR/ca-key -set_serial 2 -out DIR/client -extfile DIR/extensions -days {days}",
     ));
     let certificate = |name: &str| CertificateDer::from_pem_file(path(name)).unwrap();
     (certificate("ca"), (certificate("client"), PrivateKeyDer::from_pem_file(path("key")).unwrap()))
