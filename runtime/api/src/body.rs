@@ -3,15 +3,18 @@
 use std::io::{self, Read, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
-use bytes::{Buf, Bytes};
-use http_body::Frame;
+use bytes::{Buf, Bytes, BytesMut};
+use http::StatusCode;
+use http_body::{Body as _, Frame};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, DuplexStream};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::timeout;
 
 use crate::failure::Failure;
 
@@ -20,6 +23,15 @@ pub type Body = UnsyncBoxBody<Bytes, io::Error>;
 
 /// The largest JSON body, in bytes.
 pub const JSON_LIMIT: usize = 4 << 20;
+
+/// How much all JSON bodies that are being read may take, in bytes.
+const JSON_BUDGET: usize = 32 << 20;
+
+/// How long a JSON body may take.
+const JSON_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What is left of [`JSON_BUDGET`], in bytes.
+static BUDGET: Semaphore = Semaphore::const_new(JSON_BUDGET);
 
 /// How many pieces may wait in a stream.
 const DEPTH: usize = 16;
@@ -108,16 +120,40 @@ pub async fn json<T: DeserializeOwned>(body: Incoming) -> Result<T, Failure> {
 ///
 /// # Errors
 ///
-/// 413 beyond, 400 when the client breaks off.
+/// 413 beyond, 408 when it takes too long, 503 when others take all the room that there is, 400 when the client breaks off.
 pub async fn bytes(body: Incoming) -> Result<Bytes, Failure> {
-    let collected = Limited::new(body, JSON_LIMIT).collect().await.map_err(|error| {
-        if error.is::<http_body_util::LengthLimitError>() {
-            let message = format!("request body is larger than {JSON_LIMIT} bytes");
-            return Failure { status: http::StatusCode::PAYLOAD_TOO_LARGE, message };
+    let late = |_| Failure {
+        status: StatusCode::REQUEST_TIMEOUT,
+        message: format!("request body takes longer than {} seconds", JSON_TIMEOUT.as_secs()),
+    };
+    timeout(JSON_TIMEOUT, collect(body)).await.map_err(late)?
+}
+
+async fn collect(mut body: Incoming) -> Result<Bytes, Failure> {
+    let too_large = || Failure {
+        status: StatusCode::PAYLOAD_TOO_LARGE,
+        message: format!("request body is larger than {JSON_LIMIT} bytes"),
+    };
+    let no_room = || Failure {
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        message: "too many large requests at a time".to_owned(),
+    };
+    if body.size_hint().lower() > JSON_LIMIT as u64 {
+        return Err(too_large());
+    }
+    let mut collected = BytesMut::new();
+    let mut permits = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let broken = |error| Failure::bad_request(format!("cannot read the request body: {error}"));
+        let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
+        if collected.len() + data.len() > JSON_LIMIT {
+            return Err(too_large());
         }
-        Failure::bad_request(format!("cannot read the request body: {error}"))
-    })?;
-    Ok(collected.to_bytes())
+        let count = u32::try_from(data.len()).map_err(|_| too_large())?;
+        permits.push(BUDGET.try_acquire_many(count).map_err(|_| no_room())?);
+        collected.extend_from_slice(&data);
+    }
+    Ok(collected.freeze())
 }
 
 /// A request's body as a blocking reader.

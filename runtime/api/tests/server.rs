@@ -211,6 +211,62 @@ async fn malformed_and_oversized_requests_are_refused() {
     assert!(request(&path, "GET /_ping HTTP/1.1", b"").await.ends_with("OK"));
 }
 
+#[tokio::test]
+async fn a_head_that_comes_byte_by_byte_is_cut_off_and_an_idle_connection_is_not() {
+    let machine = Machine::new().await;
+    let path = machine.unix();
+    let idle = async {
+        let mut stream = UnixStream::connect(&path).await.unwrap();
+        for pause in [0, 12] {
+            tokio::time::sleep(Duration::from_secs(pause)).await;
+            stream.write_all(b"GET /_ping HTTP/1.1\r\nHost: docker\r\n\r\n").await.unwrap();
+            let mut answer = [0; 4096];
+            let count = timeout(PATIENCE, stream.read(&mut answer)).await.unwrap().unwrap();
+            assert!(answer[..count].starts_with(b"HTTP/1.1 200"), "after {pause} s");
+        }
+    };
+    let slow = async {
+        let mut stream = UnixStream::connect(&path).await.unwrap();
+        let mut head = b"GET /_ping HTTP/1.1\r\nX-Long: ".iter().chain(std::iter::repeat(&b'x'));
+        let start = std::time::Instant::now();
+        while stream.write_all(&[*head.next().unwrap()]).await.is_ok() {
+            assert!(start.elapsed() < PATIENCE, "still open after {PATIENCE:?}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    tokio::join!(idle, slow);
+}
+
+#[tokio::test]
+async fn many_large_bodies_at_a_time_are_refused() {
+    let machine = Machine::new().await;
+    let path = machine.unix();
+    let head = "POST /containers/create HTTP/1.1\r\nHost: docker\r\nConnection: close\r\nContent-Length: 4000000\r\n\r\n";
+    let most = [head.as_bytes(), &[b' '; 3_999_999]].concat();
+    let mut held = Vec::new();
+    for _ in 0..12 {
+        let mut stream = UnixStream::connect(&path).await.unwrap();
+        // A server may refuse before it has read all.
+        let _ = stream.write_all(&most).await;
+        held.push(stream);
+    }
+    let mut refused = 0;
+    for stream in &mut held {
+        let mut answer = [0; 512];
+        if let Ok(Ok(count)) = timeout(Duration::from_millis(500), stream.read(&mut answer)).await {
+            assert!(answer[..count].starts_with(b"HTTP/1.1 503"), "{}", String::from_utf8_lossy(&answer));
+            refused += 1;
+        }
+    }
+    assert!((1..=6).contains(&refused), "{refused} of 12 were refused");
+    // Small requests go on meanwhile, and large ones afterwards.
+    assert!(request(&path, "POST /containers/create HTTP/1.1", b"[1").await.contains("invalid JSON"));
+    drop(held);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let large = vec![b' '; runtime_api::body::JSON_LIMIT];
+    assert!(!request(&path, "POST /containers/create HTTP/1.1", &large).await.starts_with("HTTP/1.1 503"));
+}
+
 /// The server closes without reading on, so its answer may be lost.
 fn assert_too_large(answer: &str) {
     assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431"), "{answer}");

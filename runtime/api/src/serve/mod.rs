@@ -2,9 +2,11 @@
 //!
 //! Nobody is known before TLS is done, so a handshake has little time, and only so many go on at once: when one more comes, the
 //! oldest goes, so that a flood of half-open connections cannot keep an honest client out, whose handshake is short. Behind it,
-//! clients hold a certificate; their connections, the heads of their requests and the time these may take are limited all the same.
+//! clients hold a certificate; their connections, the heads of their requests and the time these may take ([`heads`]) are limited all
+//! the same.
 
 mod certificate;
+mod heads;
 mod tls;
 
 use std::collections::VecDeque;
@@ -13,6 +15,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::StatusCode;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -23,6 +26,7 @@ use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
 
 pub use certificate::{Identity, subject_names};
+use heads::{Stage, Timed};
 pub use tls::{Error as TlsError, config};
 
 use crate::{Api, router};
@@ -36,8 +40,11 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most connections of clients that are known.
 const MAX_CONNECTIONS: usize = 1024;
 
-/// How long the head of a request may take, and a connection may be without any.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(300);
+/// How long a connection may be without a request.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// How long the head of a request may take from its first byte.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// About the longest head of a request, in bytes: hyper looks between two reads, the last of which may be as long again.
 const HEAD_LIMIT: usize = 64 << 10;
@@ -112,14 +119,23 @@ async fn connection(
     api: Api,
     _permit: OwnedSemaphorePermit,
 ) {
+    let stage = Stage::default();
+    let stream = Timed::new(stream, stage.clone(), HEAD_TIMEOUT);
     let service = service_fn(move |request| {
-        let api = api.clone();
-        async move { Ok::<_, std::convert::Infallible>(router::answer(api, request).await) }
+        let (api, stage) = (api.clone(), stage.clone());
+        stage.begin();
+        async move {
+            let response = router::answer(api, request).await;
+            // What follows a switch of protocols is no head.
+            let is_last = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+            let response = if is_last { response } else { response.map(|body| stage.until_sent(body)) };
+            Ok::<_, std::convert::Infallible>(response)
+        }
     });
     // What goes wrong with a connection is its client's to see.
     let _ = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
+        .header_read_timeout(IDLE_TIMEOUT)
         .max_buf_size(HEAD_LIMIT)
         .max_headers(MAX_HEADERS)
         // A client may say that it sends no more and still want its answer.
