@@ -24,17 +24,23 @@ pub const RUN: &[Requirement] =
 /// For images assembled from Debian packages: `run` without an image, and the tests.
 pub const IMAGES: &[Requirement] = &[requirement("mmdebstrap", "mmdebstrap")];
 
-/// For the tests and benchmarks alone: independent readers of our formats, a static busybox, the kernel to compare with,
+/// For the tests and benchmarks alone: independent readers of our formats, libvirt, a static busybox, the kernel to compare with,
 /// registries and clients of servers.
 pub const TEST: &[Requirement] = &[
     requirement("cpio", "cpio"),
     requirement("fsck.vfat", "dosfstools"),
     requirement("mcopy", "mtools"),
     requirement("objdump", "binutils"),
+    requirement("libvirtd", "libvirt-daemon"),
+    requirement(
+        "/usr/lib/x86_64-linux-gnu/libvirt/connection-driver/libvirt_driver_qemu.so",
+        "libvirt-daemon-driver-qemu",
+    ),
     requirement("openssl", "openssl"),
     requirement("qemu-img", "qemu-utils"),
     requirement("sgdisk", "gdisk"),
     requirement("skopeo", "skopeo"),
+    requirement("virsh", "libvirt-clients"),
     requirement("wrk", "wrk"),
     requirement("redis-benchmark", "redis-tools"),
     requirement("xorriso", "xorriso"),

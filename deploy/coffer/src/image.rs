@@ -12,6 +12,8 @@ use coffer_qemu::{Artifacts, Boot};
 pub enum Platform {
     /// QEMU on this computer, with UEFI firmware, from the disk image: as on a cloud.
     Qemu,
+    /// The same as a domain of libvirt's, in the caller's own session (qemu:///session).
+    Libvirt,
 }
 
 /// How to boot, and which file stands for it. Without a platform, the fastest way that there is: the kernel directly, where it was built

@@ -35,6 +35,9 @@ pub enum Error {
     /// QEMU ended before it ran the machine.
     #[error("qemu did not start: {0}")]
     NotStarted(String),
+    /// There is no such domain of libvirt's.
+    #[error("libvirt did not start the machine: {0}")]
+    NoDomain(String),
 }
 
 impl Error {

@@ -1,7 +1,8 @@
 //! Machines under QEMU: what `coffer launch`, `cargo xtask run`, the tests and the benchmarks share.
 //!
 //! [`Machine`] describes one and starts it: attached to the caller ([`Running`], with its console and [`Ports`]), or on its own
-//! ([`Machine::launch`]). [`accelerator`] finds out whether KVM really works, [`Artifacts`] names the files of a build.
+//! ([`Machine::launch`]; [`Machine::create_domain`] by libvirt). [`accelerator`] finds out whether KVM really works, [`Artifacts`] names the
+//! files of a build.
 #![forbid(unsafe_code)]
 
 pub mod accelerator;
@@ -9,6 +10,7 @@ mod artifacts;
 mod console;
 mod detached;
 mod error;
+pub mod libvirt;
 mod machine;
 mod network;
 mod ports;

@@ -189,15 +189,22 @@ impl Machine {
                 line.add(["-append", command_line]);
             }
             Boot::Firmware { disk } => {
-                if !Path::new(FIRMWARE).exists() {
-                    return Err(Error::MissingFile { path: FIRMWARE.into(), package: FIRMWARE_PACKAGE });
-                }
-                line.add(["-bios", FIRMWARE]);
+                line.add([OsStr::new("-bios"), firmware()?.as_os_str()]);
                 // An NVMe controller has to have a serial number.
                 line.add_disk(self.disk_bus, "boot", disk, "serial=coffer-boot,bootindex=0");
             }
         }
         Ok(())
+    }
+}
+
+/// The firmware, which has to be there.
+pub(crate) fn firmware() -> Result<&'static Path, Error> {
+    let path = Path::new(FIRMWARE);
+    if path.exists() {
+        Ok(path)
+    } else {
+        Err(Error::MissingFile { path: path.into(), package: FIRMWARE_PACKAGE })
     }
 }
 
@@ -227,7 +234,7 @@ impl Line {
 }
 
 /// QEMU's name for the form of a disk. By the file's name, never by its contents: those may be the guest's.
-fn driver(path: &Path) -> &'static str {
+pub(crate) fn driver(path: &Path) -> &'static str {
     match path.extension().and_then(OsStr::to_str) {
         Some("qcow2") => "qcow2",
         Some("vhd") => "vpc",

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use coffer_docker_tests::registry::{self, Registries};
 use coffer_docker_tests::sdk::{self, Sdk};
 use coffer_docker_tests::software::{self, Software};
-use coffer_docker_tests::{Case, Docker, Launch, Machine, cases, client, newcomer, run};
+use coffer_docker_tests::{Case, Docker, Launch, Machine, cases, client, libvirt, newcomer, run};
 use coffer_harness::Artifacts;
 
 use crate::programs;
@@ -45,6 +45,10 @@ pub fn add(suite: &mut Suite, artifacts: &Artifacts) -> anyhow::Result<()> {
     suite.add("docker-readme/launch_run_stop", || {
         let root = programs::root().canonicalize()?;
         newcomer::follow(&root, &programs::build_tool("coffer")?, &usual_client()?)
+    });
+    let disk = artifacts.disk();
+    suite.add("docker-libvirt/launch_run_stop", move || {
+        libvirt::launch_run_stop(&programs::build_tool("coffer")?, &disk, &usual_client()?)
     });
     sets.add(suite, "docker-registry", registry::all(), |sets| sets.with_registries(2048));
     sets.add(suite, "docker-registry/full_store", registry::full(), |sets| sets.with_registries(512));

@@ -6,16 +6,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
-use coffer_qemu::{Disk, Forward, Machine, Network, Protocol};
+use anyhow::{Context as _, bail, ensure};
+use coffer_qemu::{Boot, Disk, Forward, Machine, Network, Protocol};
 use runtime_config::{Api, Configuration, volume};
 use runtime_control::{Command, Empty, Event};
+use rustix::process::geteuid;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::context::{Context, Endpoint};
 use crate::control::Control;
+use crate::image::Platform;
 use crate::output::{Output, Progress};
 use crate::state::{self, Home, Record};
 use crate::{image, tls};
@@ -33,7 +35,7 @@ pub struct Arguments {
     cpus: u32,
     /// Boot the disk image under UEFI firmware, as a cloud does; otherwise the kernel that was built here is started directly, which is faster.
     #[arg(long, value_name = "PLATFORM")]
-    on: Option<image::Platform>,
+    on: Option<Platform>,
     /// A bootable disk (coffer.raw, coffer.qcow2, coffer.vhd), or a folder that an image was built in; otherwise the image that was built here.
     #[arg(long, value_name = "FILE")]
     image: Option<PathBuf>,
@@ -76,15 +78,7 @@ pub fn main(arguments: &Arguments, output: Output) -> anyhow::Result<()> {
     };
     let disk = volume::write(&configuration.to_toml()?)?;
 
-    let mut machine = Machine::new(boot);
-    machine.cpus = arguments.cpus;
-    machine.memory_mib = arguments.memory;
-    let api = Forward { protocol: Protocol::Tcp, host: address.port(), guest: API_PORT };
-    let forwards = arguments.ports.iter().copied().chain([api]).collect();
-    machine.network = Some(Network { forwards, ..Network::default() });
-    machine
-        .disks
-        .push(Disk { path: home.path(state::CONFIGURATION_DISK), serial: "coffer-config".to_owned() });
+    let machine = machine(arguments, boot, &home, address);
 
     // From here on there is something to take back: an interruption is an error like any other.
     let interrupted = on_interrupt()?;
@@ -93,7 +87,7 @@ pub fn main(arguments: &Arguments, output: Output) -> anyhow::Result<()> {
         home.write(state::CONFIGURATION_DISK, &disk)?;
         home.write(state::CLIENT_CERTIFICATE, client.certificate.as_bytes())?;
         home.write(state::CLIENT_KEY, client.key.as_bytes())?;
-        machine.launch(home.folder(), &state::PLACES)?;
+        start(arguments.on, &machine, &home, &context)?;
         let started = Started { home: &home, address, client: &client, interrupted: &interrupted };
         let server = started.wait(Duration::from_secs(arguments.timeout))?;
         home.write(state::SERVER_CERTIFICATE, server.certificate.as_bytes())?;
@@ -138,6 +132,34 @@ pub fn main(arguments: &Arguments, output: Output) -> anyhow::Result<()> {
         record.name, record.api, record.context, record.name
     );
     output.print(&text, &record)
+}
+
+/// The machine that the arguments describe, with its API at `address`.
+fn machine(arguments: &Arguments, boot: Boot, home: &Home, address: SocketAddrV4) -> Machine {
+    let mut machine = Machine::new(boot);
+    machine.cpus = arguments.cpus;
+    machine.memory_mib = arguments.memory;
+    let api = Forward { protocol: Protocol::Tcp, host: address.port(), guest: API_PORT };
+    let forwards = arguments.ports.iter().copied().chain([api]).collect();
+    machine.network = Some(Network { forwards, ..Network::default() });
+    let path = home.path(state::CONFIGURATION_DISK);
+    machine.disks.push(Disk { path, serial: "coffer-config".to_owned() });
+    machine
+}
+
+/// Starts the machine in the background.
+fn start(
+    platform: Option<Platform>,
+    machine: &Machine,
+    home: &Home,
+    context: &Context,
+) -> anyhow::Result<()> {
+    if platform != Some(Platform::Libvirt) {
+        return Ok(machine.launch(home.folder(), &state::PLACES)?);
+    }
+    // Root has the system's connection only, whose machines belong to another user, to whom root's folders are closed.
+    ensure!(!geteuid().is_root(), "root has no session of libvirt's: launch the machine as an ordinary user");
+    Ok(machine.create_domain(context.name(), home.folder(), &state::PLACES)?)
 }
 
 /// A machine that comes up.
