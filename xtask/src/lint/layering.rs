@@ -49,6 +49,10 @@ const LAYERS: &[Layer] = &[
     ),
     layer("tests/harness", 2, &["deploy/qemu", "image-builder", "runtime/control", "runtime/image"]),
     layer("tests/ostd", 5, &["ostd"]),
+    layer("tests/tdsim/rules", 0, &[]),
+    layer("tests/tdsim/module", 1, &["tests/tdsim/rules"]),
+    layer("tests/tdsim/payload", 1, &["tests/tdsim/rules"]),
+    layer("tests/tdsim/host", 3, &["tests/tdsim/rules", "deploy/qemu", "attestation"]),
     layer("tests", 5, &["tests", "deploy", "image-builder", "runtime/config", "runtime/image"]),
     layer("xtask", 6, &["deploy/qemu", "tests/harness", "image-builder", "runtime/image", "kernel/libs"]),
 ];

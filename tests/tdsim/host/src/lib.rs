@@ -1,0 +1,19 @@
+//! The host side of the simulated TDX module: what a loader in the way of td-shim does with a kernel, and QEMU around it.
+//!
+//! [`Payload`] is what is to run: a unified kernel image, a kernel ELF, or Linux's bzImage. [`Domain`] says in which trust domain.
+//! [`machine`] makes the machine of `deploy/qemu` that runs it.
+#![forbid(unsafe_code)]
+
+mod build;
+mod layout;
+mod load;
+mod machine;
+mod payload;
+
+pub use build::build_bare;
+pub use load::{Accept, Domain};
+pub use machine::machine;
+pub use payload::Payload;
+
+/// The module's package.
+pub const MODULE: &str = "coffer-tdsim-module";

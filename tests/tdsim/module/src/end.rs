@@ -1,0 +1,39 @@
+//! How a run ends: by the guest's wish, by a rule that it broke, or by a fault of the module's own.
+
+use crate::td::Td;
+use crate::vcpu::Vcpu;
+use crate::{console, ports};
+
+/// Where QEMU's debug exit device is.
+pub const DEBUG_EXIT_PORT: u16 = 0xf4;
+/// The guest broke a rule.
+pub const BROKEN_RULE: u32 = 0x60;
+/// The guest reported a fatal error.
+pub const FATAL_ERROR: u32 = 0x61;
+/// The guest shut down (a triple fault).
+pub const TRIPLE_FAULT: u32 = 0x62;
+/// A bug here.
+pub const MODULE_FAULT: u32 = 0x63;
+/// A canary was in shared memory.
+pub const LEAK: u32 = 0x64;
+
+/// Ends QEMU with a code.
+pub fn exit(code: u32) -> ! {
+    loop {
+        ports::write(DEBUG_EXIT_PORT, 1, code);
+    }
+}
+
+/// The domain ends because the guest broke a rule.
+pub fn broken_rule(vcpu: &Vcpu, rule: core::fmt::Arguments) -> ! {
+    console::say(format_args!("TD exit: {rule} (vCPU {}, rip {:#x})", vcpu.index, vcpu.vmcb.rip));
+    exit(BROKEN_RULE)
+}
+
+/// Looks for canaries before an orderly end. Those found end the run.
+pub fn check_canaries(td: &Td) {
+    if let Some(gpa) = td.find_canary() {
+        console::say(format_args!("a canary is in shared memory at {gpa:#x}"));
+        exit(LEAK);
+    }
+}

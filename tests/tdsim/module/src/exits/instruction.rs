@@ -1,0 +1,52 @@
+//! Instructions that trap into the guest, and TDCALL, which no processor below knows.
+
+use coffer_tdsim_rules::ve::{Info, Reason, io_qualification};
+
+use super::code;
+use crate::td::Td;
+use crate::vcpu::{INVALID_OPCODE, Vcpu};
+use crate::{guest, tdcall};
+
+const TDCALL: [u8; 4] = [0x66, 0x0f, 0x01, 0xcc];
+const MAX_LENGTH: usize = 15;
+
+/// #UD: TDCALL, or what the guest has to hear of.
+pub fn invalid_opcode(td: &Td, vcpu: &mut Vcpu) {
+    let mut buffer = [0; 4];
+    if guest::instruction(td, vcpu, &mut buffer) != TDCALL {
+        return vcpu.inject(INVALID_OPCODE, None);
+    }
+    if vcpu.vmcb.cpl != 0 {
+        return vcpu.inject_gp();
+    }
+    vcpu.advance(TDCALL.len() as u64);
+    tdcall::execute(td, vcpu);
+}
+
+/// IN, OUT, INS, OUTS.
+pub fn port(vcpu: &mut Vcpu) {
+    let length = vcpu.vmcb.exit_info_2.wrapping_sub(vcpu.vmcb.rip) as u32;
+    let info = Info::instruction(Reason::Io, length);
+    vcpu.inject_ve(info.qualified(io_qualification(vcpu.vmcb.exit_info_1)));
+}
+
+/// HLT and the like.
+pub fn trapped(td: &Td, vcpu: &mut Vcpu) {
+    let (reason, opcode_length) = match vcpu.vmcb.exit_code {
+        code::HLT => (Reason::Hlt, 1),
+        code::INVD => (Reason::Invd, 2),
+        code::WBINVD => (Reason::Wbinvd, 2),
+        code::MONITOR => (Reason::Monitor, 3),
+        code::VMMCALL => (Reason::Vmcall, 3),
+        _ => (Reason::Mwait, 3),
+    };
+    let mut buffer = [0; MAX_LENGTH];
+    let bytes = guest::instruction(td, vcpu, &mut buffer);
+    let prefixes = bytes.iter().take_while(|byte| is_prefix(**byte)).count() as u32;
+    vcpu.inject_ve(Info::instruction(reason, opcode_length + prefixes));
+}
+
+/// Legacy prefixes and REX.
+fn is_prefix(byte: u8) -> bool {
+    matches!(byte, 0x26 | 0x2e | 0x36 | 0x3e | 0x40..=0x4f | 0x64..=0x67 | 0xf0 | 0xf2 | 0xf3)
+}
