@@ -69,8 +69,8 @@ pub enum Kind {
     Acpi = 3,
     /// Not to be touched.
     Nvs = 4,
-    /// Usable once it has been accepted: UEFI's number for it, for the list itself has none.
-    Unaccepted = 15,
+    /// Usable once it has been accepted. The number is not in ACPI: the boot stub uses it as well.
+    Unaccepted = 8,
 }
 
 /// The E820 list: all memory, with what is accepted and what is not.

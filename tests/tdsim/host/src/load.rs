@@ -8,7 +8,7 @@ use anyhow::ensure;
 use coffer_tdsim_rules::layout::{HIGH_BASE, LARGE_PAGE, Memory, PAGE};
 use coffer_tdsim_rules::pack::{HEADER_LEN, Header, MAX_REGIONS, REGION_LEN, Region};
 
-use crate::layout::{COMMAND_LINE, Firmware, LOW_RAM_END, RAM_START, Ranges, ZERO_PAGE, e820, ram};
+use crate::layout::{COMMAND_LINE, Firmware, RAM_START, Ranges, ZERO_PAGE, e820, ram};
 use crate::payload::Payload;
 
 /// How much memory the loader accepts before it starts the payload.
@@ -124,7 +124,8 @@ impl Domain {
 
     fn accepted(&self, memory: &Memory) -> Ranges {
         let mut accepted = Ranges::default();
-        accepted.add(0..LOW_RAM_END);
+        // With what is not for use but looked into: memory, too, of a virtual machine.
+        accepted.add(0..RAM_START);
         match self.accept {
             Accept::All => ram(memory).into_iter().for_each(|range| accepted.add(range)),
             Accept::Below(mib) => accepted.add(RAM_START..(mib << 20).clamp(RAM_START, memory.low_end)),

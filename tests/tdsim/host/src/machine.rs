@@ -29,7 +29,8 @@ fn arguments(domain: &Domain) -> Vec<OsString> {
     let processor = format!("max,phys-bits={}", domain.gpaw);
     [
         "-machine",
-        "max-ram-below-4g=2G",
+        // A domain has no system management mode.
+        "max-ram-below-4g=2G,smm=off",
         "-cpu",
         &processor,
         // A device uses what the guest says are bus addresses, which are those of shared memory.

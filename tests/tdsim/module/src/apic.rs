@@ -9,6 +9,7 @@ use crate::{memory, svm};
 
 const BASE: u64 = 0xfee0_0000;
 const ID: u16 = 0x20;
+const END_OF_INTERRUPT: u16 = 0xb0;
 const LOGICAL_DESTINATION: u16 = 0xd0;
 const DESTINATION_FORMAT: u16 = 0xe0;
 const SPURIOUS: u16 = 0xf0;
@@ -42,6 +43,11 @@ pub fn id() -> u32 {
     read(ID) >> 24
 }
 
+/// Ends the interrupt that is in service.
+pub fn end_of_interrupt() {
+    write(END_OF_INTERRUPT, 0);
+}
+
 /// Sends an interrupt command to the processor with an id; waits until it is gone.
 pub fn send(destination: u32, command: u32) {
     write(COMMAND_HIGH, destination << 24);
@@ -60,6 +66,11 @@ pub fn start_timer(vector: u8, ns: u32) {
     write(DIVIDE, DIVIDE_BY_1);
     write(TIMER, u32::from(vector));
     write(INITIAL_COUNT, ns);
+}
+
+/// Stops the timer.
+pub fn stop_timer() {
+    write(INITIAL_COUNT, 0);
 }
 
 /// The guest's timer, as it has set it.

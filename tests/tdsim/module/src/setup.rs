@@ -44,6 +44,7 @@ pub fn start(start_info: u64) -> &'static Td {
             vcpu.vmcb.nested_cr3 = root;
         }
     }
+    smp::start_others(td);
     console::say(format_args!(
         "a trust domain with {} CPUs, {} MiB, {} bits of guest addresses, TSC {} crystals",
         header.cpus,

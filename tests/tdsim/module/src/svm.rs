@@ -126,6 +126,9 @@ pub struct Registers {
 unsafe extern "C" {
     fn svm_run(registers: *mut Registers, vmcb: u64);
     static interrupt_stubs: [u8; 0];
+    static ap_trampoline: [u8; 0];
+    static ap_trampoline_end: [u8; 0];
+    static ap_number: [u8; 0];
 }
 
 /// Runs the guest until it exits.
@@ -133,6 +136,15 @@ pub fn run(vmcb: &mut Vmcb, registers: &mut Registers) {
     let address = memory::address_of(vmcb);
     // SAFETY: the guest reaches only what its nested page tables map, which is never what Rust owns; the registers are restored.
     unsafe { svm_run(registers, address) };
+}
+
+/// The first code of another processor, and where in it its number goes.
+pub fn trampoline() -> (&'static [u8], usize) {
+    let start = &raw const ap_trampoline;
+    let len = (&raw const ap_trampoline_end) as usize - start as usize;
+    // SAFETY: the code between two labels of `entry.S`, which nobody writes.
+    let code = unsafe { core::slice::from_raw_parts(start.cast::<u8>(), len) };
+    (code, (&raw const ap_number) as usize - start as usize)
 }
 
 const VM_HSAVE_PA: u32 = 0xC001_0117;
@@ -190,6 +202,16 @@ pub fn wait() -> Option<u8> {
     // SAFETY: the stubs change nothing but EAX, and the flags are as before afterwards.
     unsafe {
         asm!("mov eax, -1", "stgi", "sti", "hlt", "cli", "clgi", out("eax") vector);
+    }
+    u8::try_from(vector).ok()
+}
+
+/// Takes an interrupt that is there, if one is, and consumes an NMI.
+pub fn poll() -> Option<u8> {
+    let vector: u32;
+    // SAFETY: as in `wait`.
+    unsafe {
+        asm!("mov eax, -1", "stgi", "sti", "nop", "nop", "cli", "clgi", out("eax") vector);
     }
     u8::try_from(vector).ok()
 }

@@ -80,8 +80,8 @@ pub fn masked(leaf: u32, subleaf: u32, native: Registers, processor: &Processor)
     let [eax, ebx, ecx, edx] = native;
     match leaf {
         1 => {
-            // Absent: VMX, SMX, x2APIC comes from us, SDBG. Present: x2APIC, TSC deadline, hypervisor.
-            let ecx = ecx & !(1 << 5 | 1 << 6 | 1 << 11) | 1 << 21 | 1 << 31;
+            // Absent: MONITOR, VMX, SMX, SDBG. Present: x2APIC, hypervisor.
+            let ecx = ecx & !(1 << 3 | 1 << 5 | 1 << 6 | 1 << 11) | 1 << 21 | 1 << 31;
             // Always: MCE, MTRR, MCA, PAT.
             let edx = edx | 1 << 7 | 1 << 12 | 1 << 14 | 1 << 16;
             // Family 6, model 0x8f: Sapphire Rapids.

@@ -10,6 +10,7 @@
 
 pub mod acpi;
 pub mod cpuid;
+pub mod decode;
 pub mod layout;
 pub mod msr;
 pub mod pack;

@@ -10,6 +10,8 @@ const CR0_PE: u64 = 1;
 const CR0_TS: u64 = 1 << 3;
 const CR0_NE: u64 = 1 << 5;
 const CR0_NW_CD: u64 = 3 << 29;
+const CR0_PG: u64 = 1 << 31;
+const EFER_LMA: u64 = 1 << 10;
 const CR4_MCE: u64 = 1 << 6;
 /// VMXE, SMXE, and what no processor has that this runs on.
 const CR4_FORBIDDEN: u64 = 1 << 13 | 1 << 14 | !0x01ff_ffff;
@@ -35,6 +37,9 @@ pub fn write(td: &Td, vcpu: &mut Vcpu) {
     }
     if is_cr0 {
         vcpu.vmcb.cr0 = value;
+        // LME is always set: with paging, the processor is in long mode.
+        let active = if value & CR0_PG != 0 { EFER_LMA } else { 0 };
+        vcpu.vmcb.efer = vcpu.vmcb.efer & !EFER_LMA | active;
     } else {
         vcpu.vmcb.cr4 = value;
     }

@@ -4,9 +4,9 @@ use coffer_tdsim_rules::pack::Flags;
 use coffer_tdsim_rules::page::State;
 use coffer_tdsim_rules::ve::{Info, Reason, ept_qualification};
 
-use crate::end;
 use crate::td::Td;
 use crate::vcpu::Vcpu;
+use crate::{end, guest};
 
 /// ATTRIBUTES.SEPT_VE_DISABLE.
 const SEPT_VE_DISABLE: u64 = 1 << 28;
@@ -35,11 +35,10 @@ pub fn violation(td: &Td, vcpu: &mut Vcpu) {
 }
 
 fn trap(td: &Td, vcpu: &mut Vcpu, gpa: u64) {
-    let _ = td;
     vcpu.inject_ve(Info {
         reason: Reason::EptViolation,
         qualification: ept_qualification(vcpu.vmcb.exit_info_1),
-        gla: 0,
+        gla: guest::linear_address(td, vcpu, gpa).unwrap_or(0),
         gpa,
         length: 0,
         information: 0,

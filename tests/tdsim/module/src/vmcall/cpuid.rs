@@ -5,8 +5,9 @@ use coffer_tdsim_rules::status::Answer;
 use crate::td::Td;
 use crate::vcpu::Vcpu;
 
-/// The last leaf of the hypervisor's range, and a signature: "CofferTDSim ".
-const SIGNATURE: [u64; 4] = [0x4000_0001, 0x6666_6f43, 0x4454_7265, 0x206d_6953];
+/// The last leaf of the hypervisor's range, and KVM's signature, without any of its features. Linux has to see one that it knows: only
+/// then does it believe, rather than program, that all memory is cached.
+const SIGNATURE: [u64; 4] = [0x4000_0001, 0x4b4d_564b, 0x564b_4d56, 0x4d];
 
 /// R12 leaf, R13 subleaf; R12 to R15 the answer.
 pub fn execute(_: &Td, vcpu: &mut Vcpu) -> Answer {
