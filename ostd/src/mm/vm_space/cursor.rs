@@ -226,13 +226,23 @@ impl<'a> Cursor<'a> {
         self.at = start;
         while let Some(from) = self.next_mapped().filter(|from| *from < start + len) {
             let to = from - start + target;
-            let Some(entry) = self.take(from) else { break };
             let leaf = self.leaf_or_new(to)?;
-            self.place(leaf, to, entry);
+            // Counted as one more meanwhile: if it is the source's table as well, it may be empty in between, and must not go.
+            frame::add_entries(leaf, 1);
+            if let Some(entry) = self.take(from) {
+                self.place(leaf, to, entry);
+            }
+            frame::add_entries(leaf, -1);
             self.at = from + PAGE_SIZE;
         }
         self.at = start + len;
         Ok(())
+    }
+
+    /// The leaf table for `address`.
+    #[cfg(test)]
+    pub(super) fn table_at(&mut self, address: Vaddr) -> Option<Paddr> {
+        self.leaf_at(address)
     }
 
     fn bound(&self, end: Vaddr) -> Vaddr {

@@ -145,6 +145,23 @@ fn moving_keeps_pages_in_order() {
 }
 
 #[test]
+fn a_lone_page_moves_within_its_table_without_a_new_one() {
+    boot();
+    let space = VmSpace::new().unwrap();
+    map_pages(&space, BASE, 1);
+    let mut cursor = space.cursor(BASE..BASE + LEAF).unwrap();
+    let table = cursor.table_at(BASE).unwrap();
+    cursor.move_to(BASE + PAGE_SIZE, BASE + 7 * PAGE_SIZE).unwrap();
+    assert_eq!(cursor.table_at(BASE + 7 * PAGE_SIZE), Some(table));
+    // It is empty when its only page goes, and goes with it.
+    cursor.jump(BASE).unwrap();
+    assert_eq!(cursor.unmap_to(BASE + LEAF), 1);
+    assert_eq!(cursor.table_at(BASE), None);
+    drop(cursor);
+    assert_eq!(space.resident_pages(), 0);
+}
+
+#[test]
 fn ranges_outside_of_user_space_are_refused() {
     boot();
     let space = VmSpace::new().unwrap();
