@@ -15,6 +15,8 @@ cases!("fs":
     dup2_replaces_and_dup3_refuses_itself,
     record_locks_keep_others_out,
     record_locks_end_with_any_close,
+    record_locks_refuse_to_wait_in_a_circle,
+    many_record_locks_leave_a_file_usable,
     open_file_locks_belong_to_the_open_file,
     flock_keeps_others_out,
     a_bad_command_fails_with_einval,
@@ -92,6 +94,49 @@ fn record_locks_end_with_any_close() -> Outcome {
     drop(File::open("file")?);
     child::passes(|| {
         fcntl(&file, FcntlArg::F_SETLK(&lock(libc::F_WRLCK, 0, 0)))?;
+        Ok(())
+    })
+}
+
+fn record_locks_refuse_to_wait_in_a_circle() -> Outcome {
+    let file = File::create("file")?;
+    fcntl(&file, FcntlArg::F_SETLK(&lock(libc::F_WRLCK, 0, 1)))?;
+    let child = child::fork_case(|| {
+        fcntl(&file, FcntlArg::F_SETLK(&lock(libc::F_WRLCK, 1, 1)))?;
+        fcntl(&file, FcntlArg::F_SETLKW(&lock(libc::F_WRLCK, 0, 1)))?;
+        Ok(())
+    })?;
+    child::until("the child has its lock", || {
+        let mut found = lock(libc::F_WRLCK, 1, 1);
+        fcntl(&file, FcntlArg::F_GETLK(&mut found))?;
+        Ok(i32::from(found.l_type) != libc::F_UNLCK)
+    })?;
+    child.until_asleep()?;
+    check_fails!(fcntl(&file, FcntlArg::F_SETLKW(&lock(libc::F_WRLCK, 1, 1))), EDEADLK);
+    fcntl(&file, FcntlArg::F_SETLK(&lock(libc::F_UNLCK, 0, 0)))?;
+    check_eq!(child.exit_code()?, 0);
+    Ok(())
+}
+
+fn many_record_locks_leave_a_file_usable() -> Outcome {
+    let file = File::create("file")?;
+    for record in 0..20_000 {
+        match fcntl(&file, FcntlArg::F_SETLK(&lock(libc::F_WRLCK, record * 2, 1))) {
+            Err(nix::errno::Errno::ENOLCK) => break,
+            result => result.map(drop)?,
+        }
+    }
+    child::passes(|| {
+        check_fails!(fcntl(&file, FcntlArg::F_SETLK(&lock(libc::F_WRLCK, 0, 0))), EAGAIN);
+        fcntl(&file, FcntlArg::F_SETLK(&lock(libc::F_WRLCK, 1, 1)))?;
+        Ok(())
+    })?;
+    // Gaps close, and what was one lock again can be cut.
+    fcntl(&file, FcntlArg::F_SETLK(&lock(libc::F_WRLCK, 0, 0)))?;
+    fcntl(&file, FcntlArg::F_SETLK(&lock(libc::F_UNLCK, 5, 1)))?;
+    child::passes(|| {
+        fcntl(&file, FcntlArg::F_SETLK(&lock(libc::F_WRLCK, 5, 1)))?;
+        check_fails!(fcntl(&file, FcntlArg::F_SETLK(&lock(libc::F_WRLCK, 6, 1))), EAGAIN);
         Ok(())
     })
 }

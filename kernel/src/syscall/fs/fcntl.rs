@@ -131,7 +131,7 @@ fn set_lock(
     let lock = decode(&claim, file, is_description, context)?;
     let inode = file.inode()?;
     match claim.l_type {
-        F_UNLCK => file_lock::unset(inode, lock.owner, lock.start, lock.end),
+        F_UNLCK => file_lock::unset(inode, lock.owner, lock.start, lock.end)?,
         F_RDLCK if !file.is_readable() => return Err(Errno::EBADF.into()),
         F_WRLCK if !file.is_writable() => return Err(Errno::EBADF.into()),
         _ => file_lock::set(inode, lock, may_wait)?,
@@ -170,6 +170,7 @@ fn decode(
     Ok(FileLock {
         owner,
         pid: context.process.pid(),
+        payer: context.process.fds().lock_owner(),
         start,
         end: end as u64,
         is_exclusive: claim.l_type == F_WRLCK,

@@ -17,14 +17,13 @@ pub fn sys_flock(fd: Fd, operation: u32, context: &mut Context<'_>) -> Result<()
     let inode = file.inode()?;
     let is_exclusive = match operation & !LOCK_NB {
         LOCK_UN => {
-            file_lock::unset(inode, owner, 0, u64::MAX);
-            return Ok(());
+            return file_lock::unset(inode, owner, 0, u64::MAX);
         }
         LOCK_SH => false,
         LOCK_EX => true,
         _ => return Err(Errno::EINVAL.into()),
     };
-    let pid = context.process.pid();
-    let lock = FileLock { owner, pid, start: 0, end: u64::MAX, is_exclusive };
+    let (pid, payer) = (context.process.pid(), context.process.fds().lock_owner());
+    let lock = FileLock { owner, pid, payer, start: 0, end: u64::MAX, is_exclusive };
     file_lock::set(inode, lock, operation & LOCK_NB == 0)
 }
