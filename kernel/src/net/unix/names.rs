@@ -22,6 +22,8 @@ type AbstractKey = (NamespaceId, Vec<u8>);
 
 static ABSTRACT: SpinLock<BTreeMap<AbstractKey, Weak<Endpoint>>> = SpinLock::new(BTreeMap::new());
 
+/// How many names there are for sockets that ask for any: five digits of base 16 (unix(7)).
+const AUTOMATIC_NAMES: u32 = 1 << 20;
 /// The next name to give to a socket that asks for any.
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
@@ -53,7 +55,7 @@ impl Name {
 /// Gives `endpoint` a name: makes a socket file, takes an abstract name, or finds one that is free.
 ///
 /// # Errors
-/// As bind(2).
+/// As bind(2); ENOSPC if all automatic names are taken.
 pub fn bind(address: Address<'_>, endpoint: &Arc<Endpoint>, process: &Process) -> Result<Name> {
     match address {
         Address::Path(path) => {
@@ -77,14 +79,15 @@ pub fn bind(address: Address<'_>, endpoint: &Arc<Endpoint>, process: &Process) -
             }
             Ok(Name { bytes: address.to_bytes(), place: Place::Abstract })
         }
-        Address::Unnamed => loop {
-            let number = NEXT.fetch_add(1, Ordering::Relaxed) & 0xf_ffff;
-            let name = alloc::format!("{number:05x}");
-            if claim(name.as_bytes(), endpoint) {
-                let bytes = Address::Abstract(name.as_bytes()).to_bytes();
-                return Ok(Name { bytes, place: Place::Abstract });
-            }
-        },
+        Address::Unnamed => {
+            let mut tries =
+                core::iter::repeat_with(|| NEXT.fetch_add(1, Ordering::Relaxed) % AUTOMATIC_NAMES)
+                    .map(|number| alloc::format!("{number:05x}"))
+                    .take(AUTOMATIC_NAMES as usize);
+            let name = tries.find(|name| claim(name.as_bytes(), endpoint)).ok_or(Errno::ENOSPC)?;
+            let bytes = Address::Abstract(name.as_bytes()).to_bytes();
+            Ok(Name { bytes, place: Place::Abstract })
+        }
     }
 }
 

@@ -7,9 +7,11 @@ use super::endpoint::Endpoint;
 use super::in_flight;
 use crate::error::Result;
 use crate::fs::open_file::OpenFile;
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use ostd::sync::SpinLock;
+use ostd::task::Task;
 
 /// The files of one packet.
 #[derive(Debug, Default)]
@@ -19,13 +21,9 @@ pub struct Rights {
     ticket: Option<u64>,
 }
 
-/// Files that wait for their end while somebody ends others.
-struct Waiting {
-    is_busy: bool,
-    files: Vec<Vec<Arc<OpenFile>>>,
-}
-
-static WAITING: SpinLock<Waiting> = SpinLock::new(Waiting { is_busy: false, files: Vec::new() });
+/// Files that wait for their end while a task ends others; by task, so that nobody waits for somebody else's to end (a TCP connection may
+/// linger).
+static WAITING: SpinLock<BTreeMap<usize, Vec<Vec<Arc<OpenFile>>>>> = SpinLock::new(BTreeMap::new());
 
 impl Rights {
     /// Sends `files` off, to the inbox of `to`, at the current user's expense.
@@ -62,20 +60,21 @@ impl Drop for Rights {
         if files.is_empty() {
             return;
         }
+        let task = Task::current().map_or(0, |task| core::ptr::from_ref::<Task>(&task).addr());
         {
             let mut waiting = WAITING.lock();
-            if waiting.is_busy {
-                waiting.files.push(files);
+            if let Some(waiting) = waiting.get_mut(&task) {
+                waiting.push(files);
                 return;
             }
-            waiting.is_busy = true;
+            waiting.insert(task, Vec::new());
         }
         loop {
             // What this brings to an end in its turn joins the list.
             drop(files);
             let mut waiting = WAITING.lock();
-            let Some(next) = waiting.files.pop() else {
-                waiting.is_busy = false;
+            let Some(next) = waiting.get_mut(&task).and_then(Vec::pop) else {
+                waiting.remove(&task);
                 return;
             };
             files = next;
