@@ -103,6 +103,16 @@ impl<T: Pod> UserPtr<T> {
         Ok(self.writer(size_of::<T>())?.write_all(value.as_bytes())?)
     }
 
+    /// Reads a value that newer programs may make longer, `size` bytes as they say: E2BIG if what is new is not zero. A shorter one than ours
+    /// goes on with zeros.
+    pub fn read_extensible(self, size: usize) -> Result<T> {
+        let own = size.min(size_of::<T>());
+        let mut value = T::new_zeroed();
+        self.reader(own)?.read_exact(&mut value.as_mut_bytes()[..own])?;
+        let newer = self.cast_at::<u8>(own).read_array(size - own)?;
+        if newer.iter().any(|&byte| byte != 0) { Err(Errno::E2BIG.into()) } else { Ok(value) }
+    }
+
     /// Writes the value unless the pointer is NULL.
     pub fn write_if_some(self, value: &T) -> Result<()> {
         if self.is_null() { Ok(()) } else { self.write(value) }

@@ -368,12 +368,12 @@ syscalls! {
     425 io_uring_setup Errno::ENOSYS, absent "comes with its own issue; libraries fall back";
     426 io_uring_enter Errno::ENOSYS, absent "comes with its own issue";
     427 io_uring_register Errno::ENOSYS, absent "comes with its own issue";
-    428 open_tree Errno::ENOSYS, absent "mount(2) serves";
-    429 move_mount Errno::ENOSYS, absent "mount(2) serves";
-    430 fsopen Errno::ENOSYS, absent "mount(2) serves";
-    431 fsconfig Errno::ENOSYS, absent "mount(2) serves";
-    432 fsmount Errno::ENOSYS, absent "mount(2) serves";
-    433 fspick Errno::ENOSYS, absent "mount(2) serves";
+    428 open_tree fs::mount::tree::sys_open_tree, full;
+    429 move_mount fs::mount::tree::sys_move_mount, partial "no MOVE_MOUNT_SET_GROUP, no MOVE_MOUNT_BENEATH";
+    430 fsopen fs::mount::context::sys_fsopen, full;
+    431 fsconfig fs::mount::context::sys_fsconfig, partial "options are text, as on Linux for most file systems";
+    432 fsmount fs::mount::context::sys_fsmount, full;
+    433 fspick fs::mount::context::sys_fspick, full;
     434 pidfd_open process::pidfd::sys_pidfd_open, full;
     435 clone3 process::clone::sys_clone3, partial "namespaces: mount, pid, uts, ipc, net, cgroup";
     436 close_range fs::close::sys_close_range, full;
@@ -382,7 +382,7 @@ syscalls! {
     439 faccessat2 fs::access::sys_faccessat2, full;
     440 process_madvise Errno::ENOSYS, absent "madvise(2) serves the own process";
     441 epoll_pwait2 event::epoll::sys_epoll_pwait2, full;
-    442 mount_setattr Errno::ENOSYS, absent "mount(2) serves";
+    442 mount_setattr fs::mount::attributes::sys_mount_setattr, partial "no MOUNT_ATTR_IDMAP";
     443 quotactl_fd Errno::ENOSYS, absent "no quotas";
     444 landlock_create_ruleset Errno::ENOSYS, absent "no Landlock";
     445 landlock_add_rule Errno::ENOSYS, absent "no Landlock";

@@ -12,6 +12,7 @@ mod io;
 mod link;
 mod metadata;
 mod mount;
+mod mount_api;
 mod open;
 mod overlay;
 mod permission;
@@ -37,6 +38,7 @@ pub const CASES: &[&[Case]] = &[
     xattr::CASES,
     tmpfs::CASES,
     mount::CASES,
+    mount_api::CASES,
     overlay::CASES,
 ];
 

@@ -95,6 +95,17 @@ pub struct open_how {
     pub resolve: u64,
 }
 
+/// What mount_setattr(2) changes.
+#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+#[expect(missing_docs, reason = "the fields of mount_setattr(2)")]
+pub struct mount_attr {
+    pub attr_set: u64,
+    pub attr_clr: u64,
+    pub propagation: u64,
+    pub userns_fd: u64,
+}
+
 /// A record lock (fcntl(2)).
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
@@ -118,4 +129,4 @@ pub struct iovec {
     pub iov_len: u64,
 }
 
-crate::assert_sizes! { stat = 144, statx = 256, statfs = 120, open_how = 24, flock = 32, iovec = 16, }
+crate::assert_sizes! { stat = 144, statx = 256, statfs = 120, open_how = 24, mount_attr = 32, flock = 32, iovec = 16, }

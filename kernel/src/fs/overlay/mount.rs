@@ -9,6 +9,7 @@ use crate::error::{Errno, Error, Result};
 use crate::fs::vfs::file_system::{FileSystem, MountRequest, SuperBlock, allocate_device};
 use crate::fs::vfs::lookup::{self, LookupFlags, LookupStart};
 use crate::fs::vfs::place::Path;
+use crate::fs::vfs::propagation::{self, Propagation};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -66,8 +67,10 @@ impl Overlay {
                 devices.push(device);
                 devices.len() - 1
             });
+            let mount = path.mount.duplicate(path.dentry);
+            propagation::set(&mount, Propagation::Private);
             // There are at most 501 layers.
-            Layer { mount: path.mount.duplicate(path.dentry), fs_index: fs_index as u16 }
+            Layer { mount, fs_index: fs_index as u16 }
         };
         self.upper = upper.map(&mut layer);
         self.lower = lower.into_iter().map(layer).collect();

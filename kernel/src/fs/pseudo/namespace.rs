@@ -79,7 +79,12 @@ impl Namespace {
 
     /// The namespace behind an open file; `None`: the file is something else.
     pub fn of_file(file: &OpenFile) -> Option<Self> {
-        let inode: &dyn Any = &**file.inode().ok()?;
+        Self::of_path(file.path())
+    }
+
+    /// The namespace at a place; `None`: something else is there.
+    pub fn of_path(path: &Path) -> Option<Self> {
+        let inode: &dyn Any = &**path.inode().ok()?;
         Some(inode.downcast_ref::<NamespaceInode>()?.namespace.clone())
     }
 }

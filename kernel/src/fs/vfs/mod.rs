@@ -3,8 +3,10 @@
 //! Start reading at [`lookup`] (strings to places) and [`open`]; [`dentry`] is the cache, [`edit`] changes directories.
 
 pub mod attributes;
+pub mod context;
 pub mod dentry;
 pub mod dentry_cache;
+pub mod detached;
 pub mod edit;
 pub mod file_lock;
 pub mod file_system;
@@ -24,4 +26,5 @@ pub mod place;
 pub mod propagation;
 pub mod size_limit;
 pub mod text_lock;
+pub mod tree_lock;
 pub mod xattr;

@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use bitflags::bitflags;
 use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use hashbrown::HashTable;
-use ostd::sync::{Mutex, SpinLock};
+use ostd::sync::SpinLock;
 
 bitflags! {
     /// What a mount does not allow, as the `MS_*` bits of mount(2).
@@ -51,7 +51,19 @@ pub struct Mount {
     /// What it sits on; `None`: a root, or detached.
     place: SpinLock<Option<Path>>,
     children: SpinLock<HashTable<Arc<Mount>>>,
-    namespace: SpinLock<Weak<MountNs>>,
+    home: SpinLock<Home>,
+}
+
+/// What a mount belongs to.
+#[derive(Clone, Debug, Default)]
+pub(super) enum Home {
+    /// Nothing: it is new, or was unmounted while somebody still used it.
+    #[default]
+    Nowhere,
+    /// A tree that only a descriptor holds ([`super::detached`]).
+    Detached,
+    /// A namespace's tree.
+    Namespace(Weak<MountNs>),
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -61,9 +73,6 @@ static ALIVE: AtomicUsize = AtomicUsize::new(0);
 pub fn alive() -> usize {
     ALIVE.load(Ordering::Relaxed)
 }
-
-/// Keeps the shapes of all mount trees while one of them changes. Walks do not take it.
-pub static TREE_LOCK: Mutex<()> = Mutex::new(());
 
 impl Mount {
     /// A mount of `root`'s tree that sits nowhere yet.
@@ -85,14 +94,14 @@ impl Mount {
             writers: AtomicUsize::new(0),
             place: SpinLock::new(None),
             children: SpinLock::new(HashTable::new()),
-            namespace: SpinLock::new(Weak::new()),
+            home: SpinLock::new(Home::Nowhere),
         })
     }
 
-    /// Another mount of the same tree below `root` (bind), with the same flags.
+    /// Another mount of the same tree below `root`, with the same flags and connections.
     pub fn duplicate(&self, root: Arc<Dentry>) -> Arc<Self> {
         let new = Self::new(self.super_block.clone(), root, &self.source, self.flags());
-        propagation::connect(&new, Sharing { is_unbindable: false, ..self.sharing() });
+        propagation::connect(&new, self.sharing());
         new
     }
 
@@ -131,15 +140,19 @@ impl Mount {
         if self.is_read_only() { Err(Errno::EROFS.into()) } else { Ok(()) }
     }
 
-    /// Changes its flags; EBUSY if files are open for writing and it would become read-only.
-    pub fn set_flags(&self, flags: MountFlags) -> Result<()> {
+    /// EBUSY if files are open for writing and it would become read-only.
+    pub fn check_flags(&self, flags: MountFlags) -> Result<()> {
         let becomes_read_only =
             flags.contains(MountFlags::READ_ONLY) && !self.flags().contains(MountFlags::READ_ONLY);
         if becomes_read_only && self.writers.load(Ordering::Acquire) > 0 {
             return Err(Errno::EBUSY.into());
         }
-        self.flags.store(flags.bits(), Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Changes its flags, which were checked.
+    pub fn set_flags(&self, flags: MountFlags) {
+        self.flags.store(flags.bits(), Ordering::Relaxed);
     }
 
     /// How it is connected with other mounts.
@@ -166,16 +179,42 @@ impl Mount {
         self.place.lock().clone()
     }
 
-    /// The namespace that it belongs to; `None` when detached.
+    /// The namespace that it belongs to, if it does.
     pub fn namespace(&self) -> Option<Arc<MountNs>> {
-        self.namespace.lock().upgrade()
+        match &*self.home.lock() {
+            Home::Namespace(namespace) => namespace.upgrade(),
+            Home::Nowhere | Home::Detached => None,
+        }
     }
 
-    /// Puts it (and what is below it) into a namespace.
-    pub(super) fn set_namespace(self: &Arc<Self>, namespace: &Weak<MountNs>) {
+    /// Whether it belongs to `namespace`.
+    pub fn is_in(&self, namespace: &MountNs) -> bool {
+        matches!(&*self.home.lock(), Home::Namespace(own) if core::ptr::eq(own.as_ptr(), namespace))
+    }
+
+    /// Whether it is part of a tree that only a descriptor holds.
+    pub fn is_detached(&self) -> bool {
+        matches!(&*self.home.lock(), Home::Detached)
+    }
+
+    /// Takes it (and what is below it) home. [`super::tree_lock`] is held.
+    pub(super) fn set_home(self: &Arc<Self>, home: &Home) {
         for mount in self.tree() {
-            *mount.namespace.lock() = namespace.clone();
+            mount.settle(home.clone());
         }
+    }
+
+    fn settle(&self, home: Home) {
+        let count = |home: &Home, more: isize| {
+            if let Home::Namespace(namespace) = home
+                && let Some(namespace) = namespace.upgrade()
+            {
+                namespace.count(more);
+            }
+        };
+        count(&home, 1);
+        let old = core::mem::replace(&mut *self.home.lock(), home);
+        count(&old, -1);
     }
 
     /// The mount that sits on `dentry` of this mount.
@@ -209,7 +248,7 @@ impl Mount {
         !self.children.lock().is_empty()
     }
 
-    /// Attaches it at `place`. [`TREE_LOCK`] is held; nothing else is mounted exactly there.
+    /// Attaches it at `place`. [`super::tree_lock`] is held; nothing else is mounted exactly there.
     pub(super) fn attach(self: &Arc<Self>, place: Path) {
         let key = Arc::as_ptr(&place.dentry);
         let parent = place.mount.clone();
@@ -220,7 +259,7 @@ impl Mount {
         });
     }
 
-    /// Takes it off its place. [`TREE_LOCK`] is held.
+    /// Takes it off its place. [`super::tree_lock`] is held.
     pub(super) fn detach(self: &Arc<Self>) -> Option<Path> {
         let place = self.place.lock().clone()?;
         let key = Arc::as_ptr(&place.dentry);
@@ -235,12 +274,12 @@ impl Mount {
         Some(place)
     }
 
-    /// Takes the whole tree below and this mount itself apart; each goes when its last user does. [`TREE_LOCK`] is held.
+    /// Takes the whole tree below and this mount itself apart; each goes when its last user does. [`super::tree_lock`] is held.
     pub(super) fn detach_tree(self: &Arc<Self>) {
         for mount in self.tree().into_iter().rev() {
             mount.detach();
             propagation::connect(&mount, Sharing::default());
-            *mount.namespace.lock() = Weak::new();
+            mount.settle(Home::Nowhere);
         }
     }
 

@@ -1,11 +1,13 @@
 //! Mount namespaces: each a tree of mounts of its own (mount_namespaces(7)).
 
-use super::mount::{Mount, TREE_LOCK};
+use super::dentry::Dentry;
+use super::mount::{Home, Mount};
 use super::place::{FsPlace, Path};
+use super::tree_lock;
 use crate::error::{Errno, Result};
-use alloc::sync::{Arc, Weak};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use ostd::sync::SpinLock;
 
 /// A namespace.
@@ -13,6 +15,8 @@ use ostd::sync::SpinLock;
 pub struct MountNs {
     id: u64,
     root: SpinLock<Arc<Mount>>,
+    /// How many mounts it has.
+    mounts: AtomicUsize,
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -22,9 +26,12 @@ const MOUNTS_MAX: usize = 100_000;
 impl MountNs {
     /// A namespace with `root` (and what is below it) as its tree.
     pub fn new(root: Arc<Mount>) -> Arc<Self> {
-        let namespace =
-            Arc::new(Self { id: NEXT_ID.fetch_add(1, Ordering::Relaxed), root: SpinLock::new(root.clone()) });
-        root.set_namespace(&Arc::downgrade(&namespace));
+        let namespace = Arc::new(Self {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            root: SpinLock::new(root.clone()),
+            mounts: AtomicUsize::new(0),
+        });
+        root.set_home(&Home::Namespace(Arc::downgrade(&namespace)));
         namespace
     }
 
@@ -43,7 +50,7 @@ impl MountNs {
         Path::root_of(self.root_mount()).into_top()
     }
 
-    /// Makes another mount the top (pivot_root). [`TREE_LOCK`] is held.
+    /// Makes another mount the top (pivot_root). [`tree_lock`] is held.
     pub(super) fn set_root_mount(&self, root: Arc<Mount>) {
         let old = core::mem::replace(&mut *self.root.lock(), root);
         drop(old);
@@ -59,12 +66,9 @@ impl MountNs {
     /// # Errors
     /// ENOMEM.
     pub fn duplicate(&self, place: &FsPlace) -> Result<Arc<Self>> {
-        let _tree = TREE_LOCK.lock();
-        if ostd::mm::is_exhausted() {
-            return Err(Errno::ENOMEM.into());
-        }
+        let _tree = tree_lock::lock();
         let root = self.root_mount();
-        let copies = copy_tree(&root, root.root().clone());
+        let copies = copy_tree(&root, root.root().clone(), Copying::All)?;
         let new = Self::new(copies[0].1.clone());
         let moved = |path: Path| match copies.iter().find(|(old, _)| Arc::ptr_eq(old, &path.mount)) {
             Some((_, copy)) => Path { mount: copy.clone(), dentry: path.dentry },
@@ -78,16 +82,53 @@ impl MountNs {
 
     /// ENOSPC if it has no room for more mounts.
     pub(super) fn check_room(&self, more: usize) -> Result<()> {
-        if self.mounts().len() + more > MOUNTS_MAX { Err(Errno::ENOSPC.into()) } else { Ok(()) }
+        if self.mounts.load(Ordering::Relaxed).saturating_add(more) > MOUNTS_MAX {
+            return Err(Errno::ENOSPC.into());
+        }
+        Ok(())
+    }
+
+    /// `more` (or, below zero, fewer) mounts belong to it.
+    pub(super) fn count(&self, more: isize) {
+        self.mounts.fetch_add(more.cast_unsigned(), Ordering::Relaxed);
     }
 }
 
-/// Copies `from` shown from `root` on, and all mounts below; pairs of old and new, the top first. [`TREE_LOCK`] is held.
+/// Which mounts below the first a copy of a tree takes along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Copying {
+    /// All of them, as they are (a new namespace).
+    All,
+    /// Those that may be bound elsewhere.
+    Bindable,
+}
+
+/// Copies `from` shown from `root` on, and the mounts below; pairs of old and new, the top first. [`tree_lock`] is held.
+///
+/// # Errors
+/// ENOMEM.
 pub(super) fn copy_tree(
     from: &Arc<Mount>,
-    root: Arc<super::dentry::Dentry>,
-) -> Vec<(Arc<Mount>, Arc<Mount>)> {
-    let mut copies = alloc::vec![(from.clone(), from.duplicate(root.clone()))];
+    root: Arc<Dentry>,
+    copying: Copying,
+) -> Result<Vec<(Arc<Mount>, Arc<Mount>)>> {
+    let mut copies = Vec::new();
+    let result = copy_into(&mut copies, from, root, copying);
+    if result.is_err()
+        && let Some((_, top)) = copies.first()
+    {
+        top.detach_tree();
+    }
+    result.map(|()| copies)
+}
+
+fn copy_into(
+    copies: &mut Vec<(Arc<Mount>, Arc<Mount>)>,
+    from: &Arc<Mount>,
+    root: Arc<Dentry>,
+    copying: Copying,
+) -> Result<()> {
+    copies.push((from.clone(), copy_one(from, root.clone())?));
     let mut at = 0;
     while at < copies.len() {
         let (old, new) = copies[at].clone();
@@ -97,20 +138,27 @@ pub(super) fn copy_tree(
             if at == 0 && !place.dentry.is_within(&root) {
                 continue;
             }
-            let copy = child.duplicate(child.root().clone());
+            if copying == Copying::Bindable && child.sharing().is_unbindable {
+                continue;
+            }
+            let copy = copy_one(&child, child.root().clone())?;
             copy.attach(Path { mount: new.clone(), dentry: place.dentry });
             copies.push((child, copy));
         }
         at += 1;
     }
-    copies
+    Ok(())
+}
+
+fn copy_one(mount: &Mount, root: Arc<Dentry>) -> Result<Arc<Mount>> {
+    if ostd::mm::is_exhausted() {
+        return Err(Errno::ENOMEM.into());
+    }
+    Ok(mount.duplicate(root))
 }
 
 impl Drop for MountNs {
     fn drop(&mut self) {
-        let _tree = TREE_LOCK.lock();
-        self.root.get_mut().clone().detach_tree();
-        // The mounts themselves go when their last user does.
-        let _ = Weak::<Self>::new();
+        tree_lock::bury(self.root.get_mut().clone());
     }
 }

@@ -4,8 +4,9 @@
 //! with it, so that nobody can hold up others' removals by mounting (rename(2), rmdir(2) and unlink(2) under EBUSY).
 
 use super::dentry::Dentry;
-use super::mount::{Mount, TREE_LOCK};
+use super::mount::Mount;
 use super::mount_ns::MountNs;
+use super::tree_lock;
 use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
@@ -14,13 +15,13 @@ use ostd::sync::SpinLock;
 /// By the address of the dentry, which its mounts keep alive.
 static POINTS: SpinLock<BTreeMap<usize, Vec<Weak<Mount>>>> = SpinLock::new(BTreeMap::new());
 
-/// `mount` sits on `dentry` now. [`TREE_LOCK`] is held.
+/// `mount` sits on `dentry` now. [`tree_lock`] is held.
 pub(super) fn add(dentry: &Arc<Dentry>, mount: &Arc<Mount>) {
     POINTS.lock().entry(key(dentry)).or_default().push(Arc::downgrade(mount));
     dentry.mount_added();
 }
 
-/// It does not any more. [`TREE_LOCK`] is held.
+/// It does not any more. [`tree_lock`] is held.
 pub(super) fn remove(dentry: &Arc<Dentry>, mount: &Arc<Mount>) {
     dentry.mount_removed();
     let mut points = POINTS.lock();
@@ -34,10 +35,7 @@ pub(super) fn remove(dentry: &Arc<Dentry>, mount: &Arc<Mount>) {
 
 /// Whether one of `namespace`'s mounts sits on `dentry`.
 pub fn is_in(dentry: &Arc<Dentry>, namespace: &Arc<MountNs>) -> bool {
-    dentry.is_mount_point()
-        && on(dentry)
-            .iter()
-            .any(|mount| mount.namespace().is_some_and(|other| Arc::ptr_eq(&other, namespace)))
+    dentry.is_mount_point() && on(dentry).iter().any(|mount| mount.is_in(namespace))
 }
 
 /// Takes away what is mounted on `dentry`, which has lost its name.
@@ -45,7 +43,7 @@ pub(super) fn detach(dentry: &Arc<Dentry>) {
     if !dentry.is_mount_point() {
         return;
     }
-    let _tree = TREE_LOCK.lock();
+    let _tree = tree_lock::lock();
     for mount in on(dentry) {
         mount.detach_tree();
     }

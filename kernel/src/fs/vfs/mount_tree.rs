@@ -1,113 +1,174 @@
-//! Changes of mount trees: mount(2) in its forms, umount2(2), pivot_root(2).
+//! Changes of mount trees: mount(2) in its forms, umount2(2), pivot_root(2), and what the calls after mount(2) add (mount_setattr(2) …).
+//!
+//! Everything that a caller names must be in its own namespace, as must be what it mounts on.
 
-use super::file_system::{self, MountRequest};
+use super::file_system::{MountRequest, SuperBlock};
 use super::lookup::LookupStart;
-use super::mount::{Mount, MountFlags, TREE_LOCK};
-use super::mount_ns::{self, MountNs};
+use super::mount::{Home, Mount, MountFlags};
+use super::mount_ns::{self, Copying, MountNs};
 use super::place::Path;
 use super::propagation::{self, Propagation};
+use super::tree_lock;
 use crate::error::{Errno, Error, Result};
+use crate::fs::pseudo::namespace::Namespace;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
-/// Mounts a new instance of `driver` on `target`.
+/// Mounts an instance of a file system on `target`.
 ///
 /// # Errors
-/// ENODEV for an unknown driver, ENOTDIR, EBUSY, the driver's.
+/// ENOTDIR, EINVAL, ENOENT if it was removed, ENOSPC.
 pub fn mount_new(
-    start: &LookupStart,
+    namespace: &Arc<MountNs>,
     target: Path,
-    driver: &[u8],
+    super_block: Arc<SuperBlock>,
     source: &[u8],
     flags: MountFlags,
-    options: &[u8],
 ) -> Result<()> {
-    let driver = file_system::find(driver)?;
-    let read_only = flags.contains(MountFlags::READ_ONLY);
-    let super_block = driver.mount(&MountRequest { options, read_only, start })?;
     let root = super_block.root().clone();
     if !target.is_directory() {
         return Err(Errno::ENOTDIR.into());
     }
-    let mount = Mount::new(super_block, root, source, flags);
-    attach(mount, target)
+    attach(namespace, &Mount::new(super_block, root, source, flags), target)
 }
 
 /// Shows what is at `source` also at `target`; with `is_recursive` together with all mounts below.
 ///
 /// # Errors
 /// As mount(2) for MS_BIND.
-pub fn bind(source: &Path, target: Path, is_recursive: bool) -> Result<()> {
+pub fn bind(namespace: &Arc<MountNs>, source: &Path, target: Path, is_recursive: bool) -> Result<()> {
     if source.is_directory() != target.is_directory() {
         return Err(Errno::ENOTDIR.into());
     }
+    let copy = copy(namespace, source, is_recursive)?;
+    attach(namespace, &copy, target).inspect_err(|_| {
+        let _tree = tree_lock::lock();
+        copy.detach_tree();
+    })
+}
+
+/// Another mount of what is at `source` that sits nowhere; with `is_recursive` together with all mounts below that can be bound.
+///
+/// # Errors
+/// EINVAL if it is in another namespace or unbindable, ENOENT if it was removed, ENOMEM.
+pub fn copy(namespace: &Arc<MountNs>, source: &Path, is_recursive: bool) -> Result<Arc<Mount>> {
+    let _tree = tree_lock::lock();
     if source.dentry.is_removed() && !source.is_mount_root() {
         return Err(Errno::ENOENT.into());
+    }
+    // Namespaces have no place, but can be given one.
+    if !source.mount.is_in(namespace) && Namespace::of_path(source).is_none() {
+        return Err(Errno::EINVAL.into());
     }
     if source.mount.sharing().is_unbindable {
         return Err(Errno::EINVAL.into());
     }
-    let copy = if is_recursive {
-        let _tree = TREE_LOCK.lock();
-        mount_ns::copy_tree(&source.mount, source.dentry.clone()).swap_remove(0).1
-    } else {
-        source.mount.duplicate(source.dentry.clone())
-    };
-    attach(copy.clone(), target).inspect_err(|_| {
-        let _tree = TREE_LOCK.lock();
-        copy.detach_tree();
-    })
+    if is_recursive {
+        let mut copies = mount_ns::copy_tree(&source.mount, source.dentry.clone(), Copying::Bindable)?;
+        return Ok(copies.swap_remove(0).1);
+    }
+    Ok(source.mount.duplicate(source.dentry.clone()))
 }
 
 /// Changes the flags of the mount whose root is `target`; without `is_bind` also whether its file system is read-only, and its options.
 ///
 /// # Errors
-/// EINVAL if it is no mount's root, EBUSY with files open for writing, the driver's.
+/// EINVAL if it is no mount's root or in another namespace, EBUSY with files open for writing, the driver's.
 pub fn remount(
+    namespace: &Arc<MountNs>,
     start: &LookupStart,
     target: &Path,
     flags: MountFlags,
     options: &[u8],
     is_bind: bool,
 ) -> Result<()> {
-    if !target.is_mount_root() {
+    if !target.is_mount_root() || !target.mount.is_in(namespace) {
         return Err(Errno::EINVAL.into());
     }
-    target.mount.set_flags(flags)?;
-    if !is_bind {
-        let super_block = target.mount.super_block();
-        let read_only = flags.contains(MountFlags::READ_ONLY);
-        super_block.ops().remount(&MountRequest { options, read_only, start })?;
-        super_block.set_read_only(read_only);
+    target.mount.check_flags(flags)?;
+    target.mount.set_flags(flags);
+    if is_bind {
+        return Ok(());
+    }
+    reconfigure(target.mount.super_block(), start, flags.contains(MountFlags::READ_ONLY), options)
+}
+
+/// Gives an instance of a file system other options.
+///
+/// # Errors
+/// The driver's.
+pub fn reconfigure(
+    super_block: &SuperBlock,
+    start: &LookupStart,
+    read_only: bool,
+    options: &[u8],
+) -> Result<()> {
+    super_block.ops().remount(&MountRequest { options, read_only, start })?;
+    super_block.set_read_only(read_only);
+    Ok(())
+}
+
+/// Changes flags and propagation of the mount whose root is `target`, with `is_recursive` also of all below: of all or of none.
+///
+/// # Errors
+/// EINVAL if it is no mount's root or in another namespace, EBUSY if one would become read-only and has files open for writing.
+pub fn change(
+    namespace: &Arc<MountNs>,
+    target: &Path,
+    (set, clear): (MountFlags, MountFlags),
+    propagation: Option<Propagation>,
+    is_recursive: bool,
+) -> Result<()> {
+    let _tree = tree_lock::lock();
+    let is_ours = target.mount.is_in(namespace) || target.mount.is_detached();
+    if !target.is_mount_root() || !is_ours {
+        return Err(Errno::EINVAL.into());
+    }
+    let changed = |mount: &Mount| (mount.flags() - clear) | set;
+    let mounts = named(target, is_recursive);
+    mounts.iter().try_for_each(|mount| mount.check_flags(changed(mount)))?;
+    for mount in mounts {
+        mount.set_flags(changed(&mount));
+        if let Some(propagation) = propagation {
+            propagation::set(&mount, propagation);
+        }
     }
     Ok(())
 }
 
-/// Moves the mount whose root is `source` (and all below) to `target`.
+/// Moves the mount whose root is `source` (and all below) to `target`. It may be one that only a descriptor holds.
 ///
 /// # Errors
-/// EINVAL if it is no mount's root or the namespace's top, ELOOP if `target` is below it.
-pub fn move_mount(source: &Path, target: Path) -> Result<()> {
-    if !source.is_mount_root() {
+/// EINVAL if it is no mount's root, the namespace's top or a directory where the other is none, ELOOP if `target` is below it.
+pub fn move_mount(namespace: &Arc<MountNs>, source: &Path, target: Path) -> Result<()> {
+    let mount = &source.mount;
+    let tree = tree_lock::lock();
+    if !source.is_mount_root() || source.is_directory() != target.is_directory() {
         return Err(Errno::EINVAL.into());
     }
-    if source.is_directory() != target.is_directory() {
-        return Err(Errno::ENOTDIR.into());
+    if mount.is_detached() && mount.place().is_none() {
+        drop(tree);
+        return attach(namespace, mount, target);
     }
-    let _tree = TREE_LOCK.lock();
     let target = target.into_top();
-    let namespace = namespace_of(&source.mount)?;
-    if !Arc::ptr_eq(&namespace, &namespace_of(&target.mount)?) || source.mount.place().is_none() {
+    let place = mount.place().ok_or(Errno::EINVAL)?;
+    if !mount.is_in(namespace) || !target.mount.is_in(namespace) {
         return Err(Errno::EINVAL.into());
     }
-    if is_below(&target.mount, &source.mount) {
-        return Err(Errno::ELOOP.into());
-    }
-    if source.mount.place().is_some_and(|place| place.mount.sharing().group.is_some()) {
+    if place.mount.sharing().group.is_some() {
         return Err(Error::with(Errno::EINVAL, "the mount that it sits on is shared"));
     }
-    source.mount.detach();
-    source.mount.attach(target.clone());
-    propagation::announce(&source.mount, &target);
+    check_bindable(mount, &target)?;
+    if is_below(&target.mount, mount) {
+        return Err(Errno::ELOOP.into());
+    }
+    if target.dentry.is_removed() {
+        return Err(Errno::ENOENT.into());
+    }
+    let announcement = propagation::prepare(mount, &target)?;
+    mount.detach();
+    mount.attach(target);
+    announcement.make();
     Ok(())
 }
 
@@ -119,29 +180,32 @@ pub fn set_propagation(target: &Path, propagation: Propagation, is_recursive: bo
     if !target.is_mount_root() {
         return Err(Errno::EINVAL.into());
     }
-    let _tree = TREE_LOCK.lock();
-    if !is_recursive {
-        propagation::set(&target.mount, propagation);
-        return Ok(());
-    }
-    for mount in target.mount.tree() {
+    let _tree = tree_lock::lock();
+    for mount in named(target, is_recursive) {
         propagation::set(&mount, propagation);
     }
     Ok(())
+}
+
+/// The mount at a place, alone or with all below.
+fn named(place: &Path, is_recursive: bool) -> Vec<Arc<Mount>> {
+    if is_recursive { place.mount.tree() } else { alloc::vec![place.mount.clone()] }
 }
 
 /// Takes the mount whose root is `target` away. Busy ones stay (EBUSY) unless `is_lazy` (MNT_DETACH).
 ///
 /// # Errors
 /// EINVAL if it is no mount's root or not in this namespace, EBUSY.
-pub fn unmount(target: Path, is_lazy: bool) -> Result<()> {
+pub fn unmount(namespace: &Arc<MountNs>, target: Path, is_lazy: bool) -> Result<()> {
     if !target.is_mount_root() {
         return Err(Errno::EINVAL.into());
     }
     let mount = target.mount.clone();
     drop(target);
-    let _tree = TREE_LOCK.lock();
-    namespace_of(&mount)?;
+    let _tree = tree_lock::lock();
+    if !mount.is_in(namespace) {
+        return Err(Errno::EINVAL.into());
+    }
     // The top of a namespace goes with it.
     let place = mount.place().ok_or(Error::with(Errno::EINVAL, "the root of the namespace stays"))?;
     if is_lazy {
@@ -164,13 +228,10 @@ pub fn unmount(target: Path, is_lazy: bool) -> Result<()> {
 ///
 /// # Errors
 /// As pivot_root(2): EINVAL, EBUSY.
-pub fn pivot_root(root: &Path, new_root: &Path, put_old: &Path) -> Result<()> {
-    let tree = TREE_LOCK.lock();
-    let namespace = namespace_of(&root.mount)?;
-    for mount in [&new_root.mount, &put_old.mount] {
-        if !Arc::ptr_eq(&namespace, &namespace_of(mount)?) {
-            return Err(Errno::EINVAL.into());
-        }
+pub fn pivot_root(namespace: &Arc<MountNs>, root: &Path, new_root: &Path, put_old: &Path) -> Result<()> {
+    let tree = tree_lock::lock();
+    if [root, new_root, put_old].iter().any(|path| !path.mount.is_in(namespace)) {
+        return Err(Errno::EINVAL.into());
     }
     if new_root.is_same(root)
         || Arc::ptr_eq(&new_root.mount, &root.mount)
@@ -207,22 +268,32 @@ pub fn pivot_root(root: &Path, new_root: &Path, put_old: &Path) -> Result<()> {
 }
 
 /// Attaches `mount` (and what is below it) on top of `target`.
-fn attach(mount: Arc<Mount>, target: Path) -> Result<()> {
-    let _tree = TREE_LOCK.lock();
+fn attach(namespace: &Arc<MountNs>, mount: &Arc<Mount>, target: Path) -> Result<()> {
+    let _tree = tree_lock::lock();
     let target = target.into_top();
     if target.dentry.is_removed() {
         return Err(Errno::ENOENT.into());
     }
-    let namespace = namespace_of(&target.mount)?;
+    if !target.mount.is_in(namespace) || mount.place().is_some() {
+        return Err(Errno::EINVAL.into());
+    }
+    check_bindable(mount, &target)?;
     namespace.check_room(mount.tree().len())?;
-    mount.set_namespace(&Arc::downgrade(&namespace));
-    mount.attach(target.clone());
-    propagation::announce(&mount, &target);
+    let old_home = if mount.is_detached() { Home::Detached } else { Home::Nowhere };
+    mount.set_home(&Home::Namespace(Arc::downgrade(namespace)));
+    let announcement = propagation::prepare(mount, &target).inspect_err(|_| mount.set_home(&old_home))?;
+    mount.attach(target);
+    announcement.make();
     Ok(())
 }
 
-fn namespace_of(mount: &Arc<Mount>) -> Result<Arc<MountNs>> {
-    mount.namespace().ok_or(Errno::EINVAL.into())
+/// EINVAL if mounts that cannot be bound would be copied to others.
+fn check_bindable(mount: &Arc<Mount>, target: &Path) -> Result<()> {
+    let is_shared = target.mount.sharing().group.is_some();
+    if is_shared && mount.tree().iter().any(|mount| mount.sharing().is_unbindable) {
+        return Err(Errno::EINVAL.into());
+    }
+    Ok(())
 }
 
 fn is_below(mount: &Arc<Mount>, above: &Arc<Mount>) -> bool {

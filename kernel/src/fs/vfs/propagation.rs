@@ -1,11 +1,12 @@
 //! Which mounts hear of mounts made elsewhere (mount_namespaces(7)): peer groups that share both ways, slaves that only receive.
 //!
-//! Everything here happens under [`super::mount::TREE_LOCK`]. A mount knows its group and its master group; the members are found here.
+//! Everything here happens under [`super::tree_lock`]. A mount knows its group and its master group; the members are found here.
 
-use super::mount::Mount;
-use super::mount_ns::copy_tree;
+use super::mount::{Home, Mount};
+use super::mount_ns::{Copying, MountNs, copy_tree};
 use super::place::Path;
-use alloc::collections::BTreeMap;
+use crate::error::Result;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -93,23 +94,58 @@ fn leave(old: Sharing, is_leaving: impl Fn(&Weak<Mount>) -> bool) {
     }
 }
 
-/// `mount` was attached at `place`: those that hear of it get copies.
-pub fn announce(mount: &Arc<Mount>, place: &Path) {
+/// Copies of a mount for those that hear of it, each with where it goes.
+#[derive(Debug)]
+pub(super) struct Announcement {
+    copies: Vec<(Arc<Mount>, Arc<MountNs>, Path)>,
+}
+
+/// What attaching `mount` at `place` will bring to those that hear of it.
+///
+/// # Errors
+/// ENOSPC if it is more than one of their namespaces has room for, ENOMEM.
+pub(super) fn prepare(mount: &Arc<Mount>, place: &Path) -> Result<Announcement> {
+    let mut announcement = Announcement { copies: Vec::new() };
     if place.mount.sharing().group.is_none() {
-        return;
+        return Ok(announcement);
     }
     // What is mounted on a shared mount is itself shared.
-    for mount in mount.tree() {
+    let tree = mount.tree();
+    for mount in &tree {
         if mount.sharing().group.is_none() {
-            set(&mount, Propagation::Shared);
+            set(mount, Propagation::Shared);
         }
     }
-    for (receiver, is_slave) in receivers(&place.mount) {
-        let Some(namespace) = receiver.namespace() else { continue };
-        if !place.dentry.is_within(receiver.root()) {
-            continue;
+    let result = receivers(&place.mount)
+        .into_iter()
+        .try_for_each(|(receiver, is_slave)| announcement.add(mount, tree.len(), place, receiver, is_slave));
+    match result {
+        Ok(()) => Ok(announcement),
+        Err(error) => {
+            for (copy, ..) in announcement.copies {
+                copy.detach_tree();
+            }
+            Err(error)
         }
-        let copies = copy_tree(mount, mount.root().clone());
+    }
+}
+
+impl Announcement {
+    fn add(
+        &mut self,
+        mount: &Arc<Mount>,
+        mounts: usize,
+        place: &Path,
+        receiver: Arc<Mount>,
+        is_slave: bool,
+    ) -> Result<()> {
+        let Some(namespace) = receiver.namespace() else { return Ok(()) };
+        if !place.dentry.is_within(receiver.root()) {
+            return Ok(());
+        }
+        let already = self.copies.iter().filter(|(_, other, _)| Arc::ptr_eq(other, &namespace)).count();
+        namespace.check_room(mounts.saturating_mul(already + 1))?;
+        let copies = copy_tree(mount, mount.root().clone(), Copying::Bindable)?;
         if is_slave {
             for (original, copy) in &copies {
                 let own_group = receiver.sharing().group.map(|_| new_group());
@@ -117,9 +153,17 @@ pub fn announce(mount: &Arc<Mount>, place: &Path) {
                 connect(copy, Sharing { group: own_group, master, is_unbindable: false });
             }
         }
-        let copy = &copies[0].1;
-        copy.set_namespace(&Arc::downgrade(&namespace));
-        copy.attach(Path { mount: receiver, dentry: place.dentry.clone() }.into_top());
+        let place = Path { mount: receiver, dentry: place.dentry.clone() };
+        self.copies.push((copies[0].1.clone(), namespace, place));
+        Ok(())
+    }
+
+    /// The mount is attached: so are its copies now.
+    pub(super) fn make(self) {
+        for (copy, namespace, place) in self.copies {
+            copy.set_home(&Home::Namespace(Arc::downgrade(&namespace)));
+            copy.attach(place.into_top());
+        }
     }
 }
 
@@ -136,30 +180,20 @@ pub fn announce_unmount(place: &Path) {
 
 /// All mounts that hear of changes on `mount`, and whether they are (directly or not) slaves.
 fn receivers(mount: &Arc<Mount>) -> Vec<(Arc<Mount>, bool)> {
-    let mut found: Vec<(Arc<Mount>, bool)> = Vec::new();
-    let mut seen = Vec::new();
+    let mut found = Vec::new();
+    let mut known = BTreeSet::from([mount.id()]);
+    let mut seen = BTreeSet::new();
     let mut pending: Vec<(u64, bool)> =
         mount.sharing().group.into_iter().map(|group| (group, false)).collect();
     while let Some((group, is_slave)) = pending.pop() {
-        if seen.contains(&group) {
+        if !seen.insert(group) {
             continue;
         }
-        seen.push(group);
         let (peers, slaves) = members(group);
-        let known = |found: &[(Arc<Mount>, bool)], other: &Arc<Mount>| {
-            Arc::ptr_eq(other, mount) || found.iter().any(|(one, _)| Arc::ptr_eq(one, other))
-        };
-        for peer in peers {
-            if !known(&found, &peer) {
-                found.push((peer, is_slave));
-            }
-        }
-        for slave in slaves {
-            pending.extend(slave.sharing().group.map(|group| (group, true)));
-            if !known(&found, &slave) {
-                found.push((slave, true));
-            }
-        }
+        pending.extend(slaves.iter().filter_map(|slave| slave.sharing().group).map(|group| (group, true)));
+        let peers = peers.into_iter().map(|peer| (peer, is_slave));
+        let slaves = slaves.into_iter().map(|slave| (slave, true));
+        found.extend(peers.chain(slaves).filter(|(other, _)| known.insert(other.id())));
     }
     found
 }

@@ -46,6 +46,7 @@ const AT_SYMLINK_NOFOLLOW: u32 = 0x100;
 const AT_SYMLINK_FOLLOW: u32 = 0x400;
 const AT_NO_AUTOMOUNT: u32 = 0x800;
 const AT_EMPTY_PATH: u32 = 0x1000;
+const AT_RECURSIVE: u32 = 0x8000;
 
 /// Looks up the path of an *at call: EINVAL for flags outside of `known` (and of AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH).
 fn lookup_at(

@@ -54,19 +54,13 @@ pub fn sys_openat2(
     size: usize,
     context: &mut Context<'_>,
 ) -> Result<Fd> {
-    const OWN_SIZE: usize = size_of::<open_how>();
-    if size < OWN_SIZE {
+    if size < size_of::<open_how>() {
         return Err(Errno::EINVAL.into());
     }
     if size > 4096 {
         return Err(Errno::E2BIG.into());
     }
-    // A newer program's fields must be zero for us to do what it means.
-    let newer = how.cast_at::<u8>(OWN_SIZE).read_array(size - OWN_SIZE)?;
-    if newer.iter().any(|&byte| byte != 0) {
-        return Err(Errno::E2BIG.into());
-    }
-    let how = how.read()?;
+    let how = how.read_extensible(size)?;
     let flags = u32::try_from(how.flags).map_err(|_| Errno::EINVAL)?;
     let makes = flags & O_CREAT != 0 || flags & O_TMPFILE == O_TMPFILE;
     let is_path_with_more =

@@ -10,7 +10,6 @@ use coffer_abi_types::process::{
     CLONE_DETACHED, CLONE_PARENT_SETTID, CLONE_PIDFD, CLONE_VFORK, CLONE_VM, CSIGNAL, clone_args,
 };
 use ostd::mm::PAGE_SIZE;
-use zerocopy::{FromZeros, IntoBytes};
 
 /// A child by flags in a register.
 pub fn sys_clone(
@@ -64,14 +63,7 @@ pub fn sys_clone3(arguments: UserPtr<u8>, len: usize, context: &mut Context<'_>)
     if len > PAGE_SIZE {
         return Err(Errno::E2BIG.into());
     }
-    let mut args = clone_args::new_zeroed();
-    let known = len.min(size_of::<clone_args>());
-    arguments.reader(known)?.read_exact(&mut args.as_mut_bytes()[..known])?;
-    // A newer program may ask for less than it knows, with zeros.
-    let rest = arguments.cast_at::<u8>(known).read_array(len - known)?;
-    if rest.iter().any(|&byte| byte != 0) {
-        return Err(Errno::E2BIG.into());
-    }
+    let args = arguments.cast_at::<clone_args>(0).read_extensible(len)?;
     if args.flags & CSIGNAL != 0 || args.flags >> 34 != 0 || args.flags & CLONE_DETACHED != 0 {
         return Err(Errno::EINVAL.into());
     }

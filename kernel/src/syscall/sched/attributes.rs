@@ -68,8 +68,5 @@ fn read(attributes: UserPtr<sched_attr>) -> Result<sched_attr> {
         attributes.cast_at::<u32>(0).write(&(own as u32))?;
         return Err(Errno::E2BIG.into());
     }
-    if attributes.cast_at::<u8>(own).read_array(size - own)?.iter().any(|&byte| byte != 0) {
-        return Err(Errno::E2BIG.into());
-    }
-    attributes.read()
+    attributes.read_extensible(size)
 }

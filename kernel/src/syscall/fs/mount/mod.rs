@@ -1,16 +1,23 @@
-//! mount(2), umount2(2), pivot_root(2).
+//! mount(2), umount2(2), pivot_root(2); the calls after mount(2) are in the files beside this one.
+
+pub mod attributes;
+pub mod context;
+pub mod tree;
 
 use super::{AT_FDCWD, PathName};
 use crate::context::Context;
 use crate::error::{Errno, Result};
+use crate::fs::vfs::file_system::{self, MountRequest};
 use crate::fs::vfs::lookup::{self, LookupFlags, LookupStart};
 use crate::fs::vfs::mount::MountFlags;
+use crate::fs::vfs::mount_ns::MountNs;
 use crate::fs::vfs::mount_tree;
 use crate::fs::vfs::place::Path;
 use crate::fs::vfs::propagation::Propagation;
 use crate::process::credentials::Capability;
 use crate::process::table;
 use crate::syscall::{UserCStr, UserPtr};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 const MS_REMOUNT: u64 = 32;
@@ -21,6 +28,9 @@ const MS_REC: u64 = 16384;
 const MS_STRICTATIME: u64 = 1 << 24;
 const MS_MAGIC: u64 = 0xc0ed_0000;
 const MS_MAGIC_MASK: u64 = 0xffff_0000;
+
+/// MS_UNBINDABLE, MS_PRIVATE, MS_SLAVE, MS_SHARED.
+const PROPAGATION: u64 = 0xf << 17;
 
 const MNT_DETACH: u32 = 2;
 const UMOUNT_NOFOLLOW: u32 = 8;
@@ -47,7 +57,7 @@ pub fn sys_mount(
     let start = LookupStart::of(context.process);
     let target = PathName::read(target)?;
     let target = lookup::lookup(&start, &target, LookupFlags::FOLLOW)?;
-    check_privilege(context)?;
+    let namespace = &own_namespace(context)?;
 
     if flags & MS_REMOUNT != 0 {
         let mut new = mount_flags(flags);
@@ -61,22 +71,25 @@ pub fn sys_mount(
             let kept = MountFlags::NO_ATIME | MountFlags::NO_DIRATIME | MountFlags::RELATIME;
             new = (new - kept) | (target.mount.flags() & kept);
         }
-        return mount_tree::remount(&start, &target, new, &options, flags & MS_BIND != 0);
+        return mount_tree::remount(namespace, &start, &target, new, &options, flags & MS_BIND != 0);
     }
     if flags & MS_BIND != 0 {
         let source = existing(&start, source.as_deref())?;
-        return mount_tree::bind(&source, target, flags & MS_REC != 0);
+        return mount_tree::bind(namespace, &source, target, flags & MS_REC != 0);
     }
     if let Some(propagation) = propagation(flags)? {
         return mount_tree::set_propagation(&target, propagation, flags & MS_REC != 0);
     }
     if flags & MS_MOVE != 0 {
         let source = existing(&start, source.as_deref())?;
-        return mount_tree::move_mount(&source, target);
+        return mount_tree::move_mount(namespace, &source, target);
     }
-    let driver = driver.ok_or(Errno::EINVAL)?;
+    let driver = file_system::find(&driver.ok_or(Errno::EINVAL)?)?;
     let source = source.as_deref().unwrap_or(b"none");
-    mount_tree::mount_new(&start, target, &driver, source, mount_flags(flags), &options)
+    let flags = mount_flags(flags);
+    let read_only = flags.contains(MountFlags::READ_ONLY);
+    let super_block = driver.mount(&MountRequest { options: &options, read_only, start: &start })?;
+    mount_tree::mount_new(namespace, target, super_block, source, flags)
 }
 
 /// umount2(2).
@@ -85,7 +98,7 @@ pub fn sys_umount2(target: UserCStr, flags: u32, context: &mut Context<'_>) -> R
     {
         return Err(Errno::EINVAL.into());
     }
-    check_privilege(context)?;
+    let namespace = own_namespace(context)?;
     let name = PathName::read(target)?;
     let follow = if flags & UMOUNT_NOFOLLOW != 0 { LookupFlags::empty() } else { LookupFlags::FOLLOW };
     let target = {
@@ -93,16 +106,16 @@ pub fn sys_umount2(target: UserCStr, flags: u32, context: &mut Context<'_>) -> R
         // Also "." means what was mounted last there: runtimes pivot onto it.
         lookup::lookup(&start, &name, follow)?.into_top()
     };
-    mount_tree::unmount(target, flags & MNT_DETACH != 0)
+    mount_tree::unmount(&namespace, target, flags & MNT_DETACH != 0)
 }
 
 /// pivot_root(2).
 pub fn sys_pivot_root(new_root: UserCStr, put_old: UserCStr, context: &mut Context<'_>) -> Result<()> {
-    check_privilege(context)?;
+    let namespace = own_namespace(context)?;
     let start = LookupStart::of(context.process);
     let new_root = existing_directory(&start, new_root)?;
     let put_old = existing_directory(&start, put_old)?;
-    mount_tree::pivot_root(&start.root, &new_root, &put_old)?;
+    mount_tree::pivot_root(&namespace, &start.root, &new_root, &put_old)?;
     table::for_each(|process| {
         if let Some(place) = process.living_place() {
             place.move_along(&start.root, &new_root);
@@ -112,8 +125,12 @@ pub fn sys_pivot_root(new_root: UserCStr, put_old: UserCStr, context: &mut Conte
     Ok(())
 }
 
-fn check_privilege(context: &Context<'_>) -> Result<()> {
-    if context.process.credentials().has(Capability::SysAdmin) { Ok(()) } else { Err(Errno::EPERM.into()) }
+/// The caller's mount namespace; EPERM if it may not change it.
+fn own_namespace(context: &Context<'_>) -> Result<Arc<MountNs>> {
+    if !context.process.credentials().has(Capability::SysAdmin) {
+        return Err(Errno::EPERM.into());
+    }
+    Ok(context.process.namespaces().ok_or(Errno::ESRCH)?.mount.clone())
 }
 
 fn existing(start: &LookupStart, path: Option<&[u8]>) -> Result<Path> {
