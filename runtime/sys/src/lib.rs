@@ -8,4 +8,5 @@
 pub mod clone;
 pub mod descriptor;
 pub mod exec;
+pub mod mount;
 pub mod signal;

@@ -10,6 +10,7 @@ pub(super) const CASES: &[Entry] = &[
     ("volumes/are_filled_from_the_image", copy_up),
     ("volumes/anonymous_ones_go_with_rm", anonymous),
     ("volumes/read_only", read_only),
+    ("volumes/bind_the_whole_machine", whole_machine),
     ("volumes/list_inspect_prune", list),
 ];
 
@@ -49,6 +50,19 @@ fn read_only(docker: &Docker) -> anyhow::Result<()> {
     let output = docker.run(&["run", "--rm", "-v", "ro:/data:ro", IMAGE, "touch", "/data/x"])?;
     ensure!(output.code == Some(1) && output.stderr.contains("Read-only file system"), "{output:?}");
     docker.ok(&["volume", "rm", "ro"])?;
+    Ok(())
+}
+
+fn whole_machine(docker: &Docker) -> anyhow::Result<()> {
+    with_image(docker)?;
+    // What is mounted below is there as well, and none of it more writable or with more devices than the top.
+    let script = "ls -d /host/run/coffer /host/proc/1; touch /host/run/x; head -c 1 /host/dev/zero";
+    let output = docker.run(&["run", "--rm", "-v", "/:/host:ro", IMAGE, "sh", "-c", script])?;
+    ensure!(output.stdout.trim() == "/host/proc/1\n/host/run/coffer", "{output:?}");
+    ensure!(output.stderr.contains("Read-only file system"), "{output:?}");
+    ensure!(output.stderr.contains("Permission denied"), "{output:?}");
+    let script = "echo x > /x/of-a-container && rm /x/of-a-container";
+    docker.ok(&["run", "--rm", "-v", "/run/coffer:/x", IMAGE, "sh", "-c", script])?;
     Ok(())
 }
 

@@ -1,15 +1,18 @@
 //! The mounts of the configuration, made in the new tree before it becomes the root.
 //!
 //! Nothing is mounted at a path: the target is opened inside of the tree first and the mount goes onto the descriptor, because a path that
-//! leads over a volume can be bent by another container in between. A bind mount gets its flags in a second call, which would need its path
-//! again; so it is made and changed over its own source, which is ours, and then moved.
+//! leads over a volume can be bent by another container in between. A bind mount is a copy of its source that sits nowhere, gets its flags
+//! (with all that is mounted below) and is then moved to where it belongs.
 
 use std::ffi::CString;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 use oci_spec::runtime::{Mount, Spec};
+use runtime_sys::mount;
+use rustix::fs::CWD;
 use rustix::io::Errno;
-use rustix::mount::MountFlags;
+use rustix::mount::{MountFlags, MoveMountFlags, OpenTreeFlags};
 
 use crate::Error;
 use crate::root::{Missing, Root, path_of};
@@ -42,24 +45,39 @@ fn mount_one(mount: &Mount, root: &Root) -> Result<(), Error> {
     })?;
     let missing = if metadata.is_dir() { Missing::Directory } else { Missing::File };
     let target = root.open_or_make(mount.destination(), missing).map_err(Error::io(what.clone()))?;
-    let is_recursive = flags.contains(MountFlags::REC);
-    // A bind mount takes its flags only in a second call.
-    let flags = flags.difference(MountFlags::BIND | MountFlags::REC);
-    if flags.is_empty() {
-        return bind(source, &path_of(&target), is_recursive).map_err(Error::system(what));
-    }
-    bind(source, source, is_recursive)
-        .and_then(|()| rustix::mount::mount_remount(source, flags | MountFlags::BIND, c""))
-        .and_then(|()| rustix::mount::mount_move(source, path_of(&target)))
-        .map_err(Error::system(what))
+    bind(source, target.as_fd(), flags).map_err(Error::system(what))
 }
 
-fn bind(source: &Path, target: &Path, is_recursive: bool) -> Result<(), Errno> {
-    if is_recursive {
-        rustix::mount::mount_bind_recursive(source, target)
-    } else {
-        rustix::mount::mount_bind(source, target)
+/// Shows `source` at `target`, with all that is mounted below if `flags` say so.
+fn bind(source: &Path, target: BorrowedFd<'_>, flags: MountFlags) -> Result<(), Errno> {
+    let mut how = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    if flags.contains(MountFlags::REC) {
+        how |= OpenTreeFlags::AT_RECURSIVE;
     }
+    let tree = rustix::mount::open_tree(CWD, source, how)?;
+    let (set, clear) = attributes(flags);
+    if (set, clear) != (0, 0) {
+        mount::set_attributes(tree.as_fd(), set, clear)?;
+    }
+    let both = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    rustix::mount::move_mount(tree, c"", target, c"", both)
+}
+
+/// What `flags` set and clear among the attributes of `mount_setattr(2)`.
+fn attributes(flags: MountFlags) -> (u64, u64) {
+    const NAMED: [(MountFlags, u64); 6] = [
+        (MountFlags::RDONLY, mount::READ_ONLY),
+        (MountFlags::NOSUID, mount::NO_SUID),
+        (MountFlags::NODEV, mount::NO_DEV),
+        (MountFlags::NOEXEC, mount::NO_EXEC),
+        (MountFlags::NOATIME, mount::NO_ATIME),
+        (MountFlags::STRICTATIME, mount::STRICT_ATIME),
+    ];
+    let named = NAMED.iter().filter(|(flag, _)| flags.contains(*flag));
+    let set = named.fold(0, |all, (_, attribute)| all | attribute);
+    let changes_times =
+        flags.intersects(MountFlags::NOATIME | MountFlags::STRICTATIME | MountFlags::RELATIME);
+    (set, if changes_times { mount::ATIME } else { 0 })
 }
 
 /// Sorts options into flags of `mount(2)` and text for the file system.
@@ -91,6 +109,14 @@ fn options(options: &[String]) -> (MountFlags, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn flags_are_attributes() {
+        let flags = MountFlags::RDONLY | MountFlags::NODEV | MountFlags::BIND | MountFlags::REC;
+        assert_eq!(attributes(flags), (mount::READ_ONLY | mount::NO_DEV, 0));
+        assert_eq!(attributes(MountFlags::NOATIME), (mount::NO_ATIME, mount::ATIME));
+        assert_eq!(attributes(MountFlags::RELATIME), (0, mount::ATIME));
+    }
 
     #[test]
     fn options_are_flags_or_text() {
