@@ -96,5 +96,6 @@ rec {
     cargo build --locked --release --package coffer
     mkdir -p "$out/bin"
     cp "$CARGO_TARGET_DIR/release/coffer" "$out/bin"
+    "$out/bin/coffer" --version
   '';
 }

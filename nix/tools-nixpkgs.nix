@@ -13,7 +13,7 @@ rec {
     inherit (toolchain) targets;
   };
   inherit (pkgs.stdenv) cc;
-  compiler = [ pkgs.stdenv.cc pkgs.stdenv.cc.bintools ];
+  compiler = [ pkgs.stdenv.cc.bintools pkgs.stdenv.cc ];
   vendor = lockFile: pkgs.rustPlatform.importCargoLock { inherit lockFile; };
   development = pkgs.mkShell { packages = [ rust pkgs.qemu pkgs.mtools pkgs.dosfstools pkgs.gptfdisk ]; };
 }

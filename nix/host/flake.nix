@@ -18,7 +18,7 @@
         stdenv = {
           hostPlatform = { inherit (tools) system; };
           cc = tools.cc // {
-            bintools = tools.cc;
+            bintools = builtins.head tools.compiler;
           };
         };
         bash = busybox;

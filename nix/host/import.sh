@@ -1,6 +1,6 @@
 #!/bin/sh
 # Collects what a build needs of the host in the folder $1, for nix/host/tools.nix: a static busybox, the C library and what links with it,
-# patchelf, and the official Rust toolchain that rust-toolchain.toml names. Run in the source tree.
+# patchelf, the official Rust toolchain that rust-toolchain.toml names; and, for the host CLI alone, gcc. Run in the source tree.
 set -eu
 root=$1
 rm -rf "$root"
@@ -29,6 +29,25 @@ done
 # The host's own linker scripts of these names hold absolute paths.
 echo 'INPUT(libc.so.6 libc_nonshared.a AS_NEEDED(ld-linux-x86-64.so.2))' > "$root/libc/libc.so"
 echo 'INPUT(libgcc_s.so.1 libgcc.a)' > "$root/libc/libgcc_s.so"
+
+# A program's libraries, but for those of the C library.
+libraries() { ldd "$@" | awk '$3 ~ "^/" && $1 !~ "^lib(c|m)\\." { print $3 }' | sort -u; }
+
+compiler=$root/compiler
+own=$(dirname "$(cc -print-prog-name=cc1)")
+gcc=$compiler/lib/${own#*/lib/}
+mkdir -p "$compiler/bin" "$compiler/include" "$gcc"
+cp "$(readlink -f "$(command -v cc)")" "$compiler/bin/gcc"
+for program in ar as; do
+    cp "$(readlink -f "$(command -v "$program")")" "$compiler/bin/$program"
+done
+cp -r "$own/cc1" "$own/include" "$gcc"
+libraries "$compiler"/bin/* "$gcc/cc1" | while read -r library; do
+    cp -L "$library" "$compiler/lib"
+done
+# The folder for headers may hold others, too.
+dpkg -L libc6-dev linux-libc-dev | sed -n 's|^/usr/include/||p' |
+    tar -C /usr/include --no-recursion -cf - -T - | tar -C "$compiler/include" -xf -
 
 rust=$(rustc --print sysroot)
 take "$rust/bin/cargo" "$rust/bin/rustc" "$root/rust/bin"

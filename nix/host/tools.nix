@@ -44,8 +44,15 @@ rec {
     chmod +x "$out/bin/cc"
   '';
 
-  # The host CLI's cryptography has C and assembly code, and a C compiler is not among what is imported.
-  compiler = throw "the host CLI is built with nixpkgs only (nix build .#coffer), or by cargo";
+  # The host CLI's cryptography has C and assembly code.
+  compiler = [
+    (import ./compiler.nix {
+      inherit run shell libc;
+      linker = cc;
+      official = host "compiler";
+      patchelf = host "patchelf";
+    })
+  ];
 
   vendor = import ./vendor.nix { inherit run; };
 }

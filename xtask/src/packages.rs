@@ -78,7 +78,7 @@ impl Requirement {
 }
 
 /// Programs of the system administrator are looked for as well: `sbin` is not on every user's PATH.
-fn is_on_path(program: impl AsRef<OsStr>) -> bool {
+pub fn is_on_path(program: impl AsRef<OsStr>) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
         .chain(["/usr/sbin".into(), "/sbin".into()])

@@ -154,38 +154,40 @@ pub fn shipped_crates() -> anyhow::Result<BTreeSet<Crate>> {
 
 /// The crates that have a say in the image: those that ship, and those that run while its parts are built.
 pub fn building_crates() -> anyhow::Result<BTreeSet<Crate>> {
-    crates_of_parts("normal,build")
+    crates_of_parts(BUILDING)
 }
 
-/// The crates that `cargo tree` reaches from the parts by dependencies of the kinds in `edges`.
+/// Kinds of dependencies: what is linked, and what runs at build time.
+const BUILDING: &str = "normal,build";
+
+/// The same for a package that is built for this computer.
+#[cfg(test)]
+pub fn building_crates_of_host(package: &str) -> anyhow::Result<BTreeSet<Crate>> {
+    crates_of(package, "x86_64-unknown-linux-gnu", BUILDING)
+}
+
+/// What all parts are made of, by dependencies of the kinds in `edges`.
 fn crates_of_parts(edges: &str) -> anyhow::Result<BTreeSet<Crate>> {
     let mut crates = BTreeSet::new();
     for part in [&KERNEL, &STUB, &RUNTIME] {
-        let list = workspace::output_of(
-            "cargo",
-            &[
-                "tree",
-                "--locked",
-                "--edges",
-                edges,
-                "--prefix",
-                "none",
-                "--format",
-                "{p}",
-                "--package",
-                part.package,
-                "--target",
-                part.target,
-            ],
-        )?;
-        for line in list.lines() {
-            let mut words = line.split_whitespace();
-            let (Some(name), Some(version)) = (words.next(), words.next()) else { continue };
-            let version = version.trim_start_matches('v');
-            crates.insert(Crate { name: name.to_owned(), version: version.to_owned() });
-        }
+        crates.append(&mut crates_of(part.package, part.target, edges)?);
     }
     Ok(crates)
+}
+
+/// The crates that `cargo tree` reaches from `package`.
+fn crates_of(package: &str, target: &str, edges: &str) -> anyhow::Result<BTreeSet<Crate>> {
+    let form = ["--edges", edges, "--prefix", "none", "--format", "{p}"];
+    let list = workspace::output_of(
+        "cargo",
+        &[&["tree", "--locked", "--package", package, "--target", target][..], &form].concat(),
+    )?;
+    let read = |line: &str| {
+        let mut words = line.split_whitespace();
+        let (name, version) = (words.next()?, words.next()?.trim_start_matches('v'));
+        Some(Crate { name: name.to_owned(), version: version.to_owned() })
+    };
+    Ok(list.lines().filter_map(read).collect())
 }
 
 /// Fails if `bytes` hold a path of this machine: then another machine would get other bytes.
@@ -271,4 +273,39 @@ fn watch(mut command: Command, title: &str, step: &Step) -> anyhow::Result<()> {
         bail!("{title} does not build:\n{}", words.trim_end());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+    use std::process::Command;
+
+    use super::{STUB, check_leaks, encoded_flags};
+    use crate::workspace;
+
+    /// What rustc makes of a source in `folder` whose panic message holds its path.
+    fn compiled(folder: &Path, flags: &[&str]) -> Vec<u8> {
+        let (source, object) = (folder.join("leak.rs"), folder.join("leak.o"));
+        fs::write(&source, "#![no_std]\n#[inline(never)]\npub fn leak(values: &[u8], index: usize) -> u8 { values[index] }\n")
+            .unwrap();
+        let mut rustc = Command::new("rustc");
+        rustc.args(["--crate-type=lib", "--edition=2024", "-O", "--emit=obj", "-o"]).arg(&object).args(flags);
+        assert!(rustc.arg(&source).status().unwrap().success());
+        fs::read(object).unwrap()
+    }
+
+    #[test]
+    fn a_path_that_leaks_is_found_and_the_recipe_lets_none_leak() {
+        let target = workspace::target_folder("tmp").unwrap();
+        let folder = tempfile::tempdir_in(&target).unwrap();
+        let error = check_leaks("the kernel", &compiled(folder.path(), &[])).unwrap_err().to_string();
+        assert!(error.starts_with("the kernel holds the path /"), "{error}");
+
+        let flags = encoded_flags(&STUB, &target).unwrap().into_string().unwrap();
+        let remaps: Vec<&str> =
+            flags.split('\x1f').filter(|flag| flag.starts_with("--remap-path-prefix=")).collect();
+        assert!(!remaps.is_empty());
+        check_leaks("the kernel", &compiled(folder.path(), &remaps)).unwrap();
+    }
 }

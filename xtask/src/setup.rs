@@ -5,13 +5,19 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, ensure};
 
-use crate::packages::{BENCH, IMAGES, NIX, RUN, Requirement, TEST};
+use crate::packages::{self, BENCH, IMAGES, NIX, RUN, Requirement, TEST};
 use crate::workspace;
 
 /// Installs everything that any verb needs.
 pub fn main() -> anyhow::Result<ExitCode> {
     ensure_met(&[RUN, IMAGES, TEST, NIX, BENCH])?;
     eprintln!("everything is installed");
+    // The tests do without, and Debian's brings an engine that runs as root: whether to have it is the user's to say.
+    if !packages::is_on_path("docker") {
+        eprintln!(
+            "but for a docker client, to drive machines with: Debian's is in the package docker.io, together with an engine"
+        );
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -85,8 +85,16 @@ impl Terminal {
     /// # Errors
     /// If it does not end.
     pub fn exit_code(&mut self) -> anyhow::Result<u32> {
+        self.exit_code_within(PATIENCE)
+    }
+
+    /// The same for what may take longer, or must not take as long.
+    ///
+    /// # Errors
+    /// If it does not end.
+    pub fn exit_code_within(&mut self, patience: Duration) -> anyhow::Result<u32> {
         let start = Instant::now();
-        while start.elapsed() < PATIENCE {
+        while start.elapsed() < patience {
             if let Some(status) = self.child.try_wait().context("cannot wait for the client")? {
                 return Ok(status.exit_code());
             }

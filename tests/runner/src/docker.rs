@@ -42,7 +42,7 @@ pub fn add(suite: &mut Suite, artifacts: &Artifacts) -> anyhow::Result<()> {
         let docker = machine.docker(&usual_client()?)?;
         Ok((machine, Software::new(docker, programs::root().join("target/images"))))
     });
-    suite.add("docker-readme/launch_run_stop", || {
+    suite.add("docker-readme/build_launch_run_stop_reproduce", || {
         let root = programs::root().canonicalize()?;
         newcomer::follow(&root, &programs::build_tool("coffer")?, &usual_client()?)
     });

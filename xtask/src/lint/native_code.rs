@@ -1,6 +1,8 @@
 //! No C code has a say in the image (D5): it would make its hash a function of the C compiler. The Nix sandbox has none; this check says so
 //! long before a build does.
 
+use std::collections::BTreeSet;
+
 use anyhow::ensure;
 use coffer_image_builder::sbom::Crate;
 
@@ -15,7 +17,10 @@ const EXEMPT: [&str; 2] = ["linux-raw-sys", "runtime-sys"];
 
 /// Fails with every crate that brings native code into the image.
 pub fn check() -> anyhow::Result<()> {
-    let crates = recipe::building_crates()?;
+    check_crates(&recipe::building_crates()?)
+}
+
+fn check_crates(crates: &BTreeSet<Crate>) -> anyhow::Result<()> {
     let native: Vec<&str> = crates.iter().filter(|it| is_native(it)).map(|it| it.name.as_str()).collect();
     ensure!(native.is_empty(), "native code would get into the image by {}", native.join(", "));
     Ok(())
@@ -30,7 +35,17 @@ fn is_native(Crate { name, .. }: &Crate) -> bool {
 mod tests {
     use coffer_image_builder::sbom::Crate;
 
-    use super::is_native;
+    use super::{check, check_crates, is_native};
+    use crate::recipe;
+
+    #[test]
+    fn the_image_has_no_c_code_and_a_program_that_has_some_is_told_apart() {
+        check().unwrap();
+        // The host CLI's cryptography is ring, which builds C and assembly code.
+        let crates = recipe::building_crates_of_host("coffer").unwrap();
+        let error = check_crates(&crates).unwrap_err().to_string();
+        assert_eq!(error, "native code would get into the image by cc");
+    }
 
     #[test]
     fn crates_of_native_code_are_told_by_name() {

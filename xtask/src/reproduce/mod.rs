@@ -16,7 +16,7 @@ use clap::{Args, ValueEnum};
 
 use crate::{image, packages, recipe, setup};
 
-pub use nix::store as nix_store;
+pub use nix::{build_host_cli, store as nix_store};
 pub use verdict::{Outputs, Verdict};
 
 /// Options of `cargo xtask reproduce`.
@@ -37,7 +37,8 @@ pub enum Place {
 }
 
 impl Place {
-    const ALL: [Self; 2] = [Self::Elsewhere, Self::Nix];
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Elsewhere, Self::Nix];
 
     fn title(self) -> &'static str {
         match self {

@@ -28,7 +28,19 @@ pub fn store() -> PathBuf {
 
 /// Builds there.
 pub fn build() -> anyhow::Result<Outputs> {
-    let step = Step::begin("building in Nix's sandbox");
+    super::read_outputs(&build_attribute("image", "building in Nix's sandbox")?)
+}
+
+/// Builds the host CLI there, which says its version at the end. Its bytes are nobody's concern: it holds the work of the C compiler at hand.
+pub fn build_host_cli() -> anyhow::Result<()> {
+    let folder = build_attribute("coffer", "building the host CLI in Nix's sandbox")?;
+    ensure!(folder.join("bin/coffer").exists(), "there is no bin/coffer in {}", folder.display());
+    Ok(())
+}
+
+/// Builds one of the derivations of nix/image.nix, and gives the folder with what came of it.
+fn build_attribute(name: &str, title: &str) -> anyhow::Result<PathBuf> {
+    let step = Step::begin(title);
     let tools = workspace::target().join("nix-host");
     step.detail("importing the host's tools");
     script("nix/host/import.sh", &tools)?;
@@ -39,7 +51,7 @@ pub fn build() -> anyhow::Result<Outputs> {
 
     step.detail("nix-build");
     let mut command = nix("nix-build");
-    command.args(["--no-out-link", "-A", "image", "--argstr", "revision", &recipe::revision()]);
+    command.args(["--no-out-link", "-A", name, "--argstr", "revision", &recipe::revision()]);
     command.args(["--argstr", "root"]).arg(&tools);
     let output = command.output().context("cannot start nix-build")?;
     let words = String::from_utf8_lossy(&output.stderr);
@@ -47,9 +59,8 @@ pub fn build() -> anyhow::Result<Outputs> {
     let path = String::from_utf8(output.stdout).context("nix-build printed no path")?;
     // In the store's own eyes it lies at /nix/store.
     let folder = store().join(path.trim().trim_start_matches('/'));
-    let outputs = super::read_outputs(&folder)?;
     step.done();
-    Ok(outputs)
+    Ok(folder)
 }
 
 /// Evaluates every output of the flake, with the host's files in place of its inputs, which are on the internet.

@@ -83,6 +83,8 @@ impl fmt::Display for Verdict {
 
 #[cfg(test)]
 mod tests {
+    use std::hash::{BuildHasher as _, RandomState};
+
     use coffer_image_builder::format::Format;
     use coffer_image_builder::sample;
 
@@ -118,12 +120,16 @@ mod tests {
 
     #[test]
     fn a_random_guid_is_found_on_the_disk() {
-        let mut there = outputs(PATH);
-        // The disk's GUID, in the header of the table.
-        there.get_mut("coffer.raw").unwrap()[512 + 56] ^= 1;
-        let (is_reproduced, text) = verdict_on(there);
-        assert!(!is_reproduced);
-        assert!(text.contains("NOT reproduced: coffer.raw as built `nix`"), "{text}");
+        // The disk's GUID in the header of the table, and the partition's in its first entry.
+        for offset in [512 + 56, 1024 + 16] {
+            let mut there = outputs(PATH);
+            let guid = &mut there.get_mut("coffer.raw").unwrap()[offset..offset + 16];
+            // Each is random, and no two are alike.
+            guid.copy_from_slice(&RandomState::new().hash_one(offset).to_le_bytes().repeat(2));
+            let (is_reproduced, text) = verdict_on(there);
+            assert!(!is_reproduced);
+            assert!(text.contains("NOT reproduced: coffer.raw as built `nix`"), "{text}");
+        }
     }
 
     #[test]
