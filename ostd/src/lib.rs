@@ -32,6 +32,7 @@ pub mod power;
 pub mod random;
 pub mod sync;
 pub mod task;
+pub mod tdx;
 pub mod timer;
 pub mod user;
 

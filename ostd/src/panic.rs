@@ -8,6 +8,7 @@ use crate::arch::trap::TrapFrame;
 use crate::boot::command_line;
 use crate::cpu::{self, CpuId};
 use crate::power::{self, Exit};
+use crate::tdx::MAX_REASON;
 use core::arch::asm;
 use core::fmt::{self, Write};
 use core::panic::PanicInfo;
@@ -45,7 +46,9 @@ fn panic(info: &PanicInfo<'_>) -> ! {
     if let Some(place) = info.location() {
         let _ = writeln!(Direct, "  at {}:{}", place.file(), place.line());
     }
-    end(frame_pointer())
+    let _ = writeln!(Direct, "backtrace:");
+    print_frames(frame_pointer());
+    finish(format_args!("{}", info.message()))
 }
 
 /// As a panic, for a trap that nobody serves.
@@ -54,7 +57,7 @@ pub(crate) fn die(what: fmt::Arguments<'_>, frame: &TrapFrame) -> ! {
     let _ = writeln!(Direct, "\nkernel panic: {what}\n{frame}\nbacktrace:");
     let _ = writeln!(Direct, "  {:016x}", frame.rip);
     print_frames(frame.rbp as usize);
-    finish()
+    finish(what)
 }
 
 fn begin() {
@@ -69,16 +72,28 @@ fn begin() {
     stop_others();
 }
 
-fn end(frame_pointer: usize) -> ! {
-    let _ = writeln!(Direct, "backtrace:");
-    print_frames(frame_pointer);
-    finish()
-}
-
-fn finish() -> ! {
+fn finish(why: fmt::Arguments<'_>) -> ! {
     let hash = command_line::value(crate::arch::boot::command_line(), "coffer.image").unwrap_or("unknown");
     let _ = writeln!(Direct, "image {hash}");
-    power::off(Exit::Panic)
+    let mut beginning = Beginning { text: [0; MAX_REASON], len: 0 };
+    let _ = write!(beginning, "{why}");
+    power::die(&beginning.text[..beginning.len])
+}
+
+/// As much of a text as a host is told.
+struct Beginning {
+    text: [u8; MAX_REASON],
+    len: usize,
+}
+
+impl Write for Beginning {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for (slot, byte) in self.text[self.len..].iter_mut().zip(text.bytes()) {
+            *slot = byte;
+            self.len += 1;
+        }
+        Ok(())
+    }
 }
 
 fn stop_others() {

@@ -11,6 +11,8 @@ pub enum Exit {
 }
 
 #[cfg(target_os = "none")]
+pub(crate) use crate::arch::power::die;
+#[cfg(target_os = "none")]
 pub use crate::arch::power::{off, restart};
 
 /// Powers the machine off.

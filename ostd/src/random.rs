@@ -24,6 +24,16 @@ pub fn fill(out: &mut [u8]) -> Result<()> {
     Ok(())
 }
 
+/// In a TD the host must not be what keys depend on: there must be RDRAND, which the module vouches for, and a sample must pass.
+///
+/// # Panics
+/// If it does not.
+#[cfg(target_os = "none")]
+pub(crate) fn require_hardware() {
+    use crate::arch::cpuid;
+    assert!(cpuid::has_rdrand() && fill(&mut [0; 256]).is_ok(), "tdx: the CPU gives no randomness");
+}
+
 #[cfg(target_os = "none")]
 fn word() -> Result<u64> {
     use crate::arch::cpuid;

@@ -1,5 +1,8 @@
 //! The doorway to ring 3 and back: registers of a user thread and why it came back.
 
+#[cfg(target_os = "none")]
+use crate::tdx;
+
 /// The general registers of a user thread.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
@@ -69,6 +72,7 @@ pub struct UserContext {
     pub regs: Regs,
 }
 
+const GENERAL_PROTECTION: u8 = 13;
 /// Flags that ring 3 may set: CF PF AF ZF SF TF DF OF RF AC ID.
 const USER_FLAGS: u64 = 0x25_0dd5;
 /// Flags that are always set in ring 3: IF and the one that is always 1.
@@ -125,6 +129,7 @@ impl UserContext {
                 crate::task::recycle_addresses();
                 ReturnReason::Interrupt
             }
+            tdx::exception::VECTOR if tdx::is_active() => self.virtualized(),
             vector => ReturnReason::Exception(Exception {
                 vector: vector as u8,
                 error_code: exit.error_code as u32,
@@ -143,13 +148,29 @@ impl UserContext {
     }
 }
 
+#[cfg(target_os = "none")]
+impl UserContext {
+    /// Serves an instruction that a TD's CPU leaves to us. What ring 3 may not do elsewhere either fails as it does there.
+    fn virtualized(&mut self) -> ReturnReason {
+        let Regs { rax, rbx, rcx, rdx, rip, .. } = &mut self.regs;
+        let registers = tdx::exception::Interrupted { rax, rbx, rcx, rdx, rip };
+        match tdx::exception::serve(registers, true) {
+            Ok(()) => ReturnReason::Interrupt,
+            Err(_) => ReturnReason::Exception(Exception {
+                vector: GENERAL_PROTECTION,
+                error_code: 0,
+                fault_address: 0,
+            }),
+        }
+    }
+}
+
 impl UserContext {
     /// Reduces the flags to what ring 3 may have; the exception that the CPU would raise in our own face, if `rip`, `rsp` or a segment base is out of
     /// bounds.
     #[cfg_attr(not(target_os = "none"), expect(dead_code, reason = "ring 3 is the machine's"))]
     fn make_safe(&mut self) -> Option<Exception> {
         const STACK_FAULT: u8 = 12;
-        const GENERAL_PROTECTION: u8 = 13;
         let refuse = |vector| Some(Exception { vector, error_code: 0, fault_address: 0 });
         let regs = &mut self.regs;
         regs.rflags = regs.rflags & USER_FLAGS | FIXED_FLAGS;

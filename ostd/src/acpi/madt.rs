@@ -6,6 +6,7 @@ const LOCAL_APIC: u8 = 0;
 const IO_APIC: u8 = 1;
 const INTERRUPT_OVERRIDE: u8 = 2;
 const LOCAL_X2APIC: u8 = 9;
+const WAKEUP: u8 = 16;
 const ENTRIES: usize = 44;
 const IS_ENABLED: u64 = 1;
 
@@ -22,6 +23,7 @@ pub(super) fn read(body: &[u8], platform: &mut Platform) {
             (LOCAL_X2APIC, 16..) if little_endian(&entry[8..12]) & IS_ENABLED != 0 => {
                 platform.apic_ids.push(little_endian(&entry[4..8]) as u32);
             }
+            (WAKEUP, 16..) => platform.mailbox = Some(little_endian(&entry[8..16])),
             (IO_APIC, 12..) => platform.io_apics.push(IoApic {
                 address: little_endian(&entry[4..8]) as u32,
                 first_gsi: little_endian(&entry[8..12]) as u32,

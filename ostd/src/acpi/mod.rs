@@ -72,6 +72,19 @@ pub(crate) struct Ecam {
     pub last_bus: u8,
 }
 
+/// Where the firmware of a TD keeps its event log (CCEL; ACPI 6.5, 5.2.34).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ccel {
+    /// The table as it stands, for whoever wants to see it.
+    pub table: [u8; CCEL_LEN],
+    /// Physical address of the log.
+    pub log_address: u64,
+    /// Bytes that the log may take.
+    pub log_len: u64,
+}
+
+const CCEL_LEN: usize = 56;
+
 /// All that we keep.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Platform {
@@ -85,6 +98,10 @@ pub(crate) struct Platform {
     pub ecam: List<Ecam, 8>,
     /// Fixed registers, if there is a FADT.
     pub fadt: Option<Fadt>,
+    /// Physical address of the mailbox that CPUs wait at, where there is no other way to start them.
+    pub mailbox: Option<u64>,
+    /// The event log, if there is one.
+    pub ccel: Option<Ccel>,
 }
 
 const RSDP_SIGNATURE: &[u8; 8] = b"RSD PTR ";
@@ -111,6 +128,7 @@ pub(crate) fn read(rsdp: Option<u64>, physical: ReadPhysical<'_>) -> Result<Plat
             b"APIC" => madt::read(body, &mut platform),
             b"FACP" => platform.fadt = fadt::read(body, physical),
             b"MCFG" => read_mcfg(body, &mut platform),
+            b"CCEL" => platform.ccel = read_ccel(body),
             _ => {}
         }
     }
@@ -156,6 +174,12 @@ fn read_mcfg(body: &[u8], platform: &mut Platform) {
             last_bus: entry[11],
         });
     }
+}
+
+fn read_ccel(body: &[u8]) -> Option<Ccel> {
+    let table = *body.first_chunk::<CCEL_LEN>()?;
+    let (log_len, log_address) = (little_endian(&table[40..48]), little_endian(&table[48..]));
+    Some(Ccel { table, log_address, log_len })
 }
 
 fn sums_to_zero(bytes: &[u8]) -> bool {

@@ -103,3 +103,23 @@ fn lengths_past_memory_are_refused() {
     assert!(read_from(vec![0; LEN], None).is_err());
     assert!(read_from(machine(ENTRIES), Some(LEN as u64 - 4)).is_err());
 }
+
+#[test]
+fn a_trust_domain_has_a_mailbox_and_an_event_log() {
+    let mut mailbox = ENTRIES.to_vec();
+    mailbox.extend([16, 16, 0, 0, 0, 0, 0, 0, 0, 0x80, 0xff, 0x7f, 0, 0, 0, 0]);
+    let mut m = machine(&mailbox);
+    let log = [&[2, 0, 0, 0][..], &0x1_0000_u64.to_le_bytes(), &0x7ff0_0000_u64.to_le_bytes()].concat();
+    put_table(&mut m, 0x4000, b"CCEL", &log);
+    let platform = read_from(m, None).unwrap();
+    assert_eq!(platform.mailbox, Some(0x7fff_8000));
+    let ccel = platform.ccel.unwrap();
+    assert_eq!((&ccel.table[..4], ccel.log_len, ccel.log_address), (&b"CCEL"[..], 0x1_0000, 0x7ff0_0000));
+}
+
+#[test]
+fn an_event_log_table_that_is_cut_off_counts_as_none() {
+    let mut m = machine(ENTRIES);
+    put_table(&mut m, 0x4000, b"CCEL", &[2; 16]);
+    assert_eq!(read_from(m, None).unwrap().ccel, None);
+}

@@ -37,6 +37,8 @@ impl MemoryMap {
             1 => MemoryKind::Usable,
             3 => MemoryKind::AcpiReclaimable,
             4 => MemoryKind::AcpiNvs,
+            // No firmware of machines that are not TDs has this one; td-shim and our stub do.
+            8 => MemoryKind::Unaccepted,
             _ => MemoryKind::Reserved,
         };
         let (Ok(start), Ok(len)) = (usize::try_from(start), usize::try_from(len)) else { return };
@@ -93,9 +95,10 @@ impl MemoryMap {
 fn rank(kind: MemoryKind) -> u8 {
     match kind {
         MemoryKind::Usable => 0,
-        MemoryKind::AcpiReclaimable => 1,
-        MemoryKind::AcpiNvs => 2,
-        MemoryKind::Reserved => 3,
+        MemoryKind::Unaccepted => 1,
+        MemoryKind::AcpiReclaimable => 2,
+        MemoryKind::AcpiNvs => 3,
+        MemoryKind::Reserved => 4,
     }
 }
 

@@ -17,6 +17,8 @@ use spin::Once;
 pub enum MemoryKind {
     /// Free for us.
     Usable,
+    /// Free for us in a TD, once it was accepted; out of reach elsewhere.
+    Unaccepted,
     /// ACPI tables; free once they have been copied.
     AcpiReclaimable,
     /// ACPI NVS.

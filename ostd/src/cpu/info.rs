@@ -62,7 +62,9 @@ fn read() -> CpuInfo {
     }
     let (family, model, stepping) = signature(registers(1, 0)[EAX]);
     let flags = FEATURES.iter().filter(|f| registers(f.leaf, f.subleaf)[f.register] & 1 << f.bit != 0);
-    let flags: alloc::vec::Vec<_> = flags.map(|f| f.name).collect();
+    // Linux's name for a feature that no register has.
+    let confidential = crate::tdx::is_active().then_some("tdx_guest");
+    let flags: alloc::vec::Vec<_> = flags.map(|f| f.name).chain(confidential).collect();
     // Made once: `info` keeps the result.
     CpuInfo { vendor, brand, family, model, stepping, flags: flags.leak(), tsc_hz: crate::timer::tsc_hz() }
 }

@@ -113,6 +113,7 @@ pub(in crate::mm) mod tests {
 
     use super::ARENA;
     use crate::cpu::MAX_CPUS;
+    use crate::mm::early::Stretch;
     use crate::mm::frame;
 
     static TAKEN: [AtomicBool; MAX_CPUS] = [const { AtomicBool::new(false) }; MAX_CPUS];
@@ -148,8 +149,9 @@ pub(in crate::mm) mod tests {
             ARENA.store(arena, Ordering::Relaxed);
             let metadata = 1 << 20;
             let first = metadata + frame::metadata_len(MEMORY);
+            let free = Stretch { range: first..MEMORY, is_accepted: true };
             // SAFETY: the arena is ours; metadata and the free range do not overlap.
-            unsafe { frame::init(MEMORY, metadata, core::iter::once(first..MEMORY)) };
+            unsafe { frame::init(MEMORY, metadata, core::iter::once(free)) };
         });
     }
 }

@@ -102,12 +102,41 @@ pub(crate) unsafe fn init(map: &EarlyMap<'_>) {
     unsafe { init_cpu() };
     ram::remember(map);
     let mut free = early::FreeRanges::new(map);
-    let end = free.iter().map(|r| r.end).max().unwrap_or(0);
+    let end = free.iter().map(|r| r.range.end).max().unwrap_or(0);
     let metadata = free.take(frame::metadata_len(end)).expect("the machine has memory for frame metadata");
+    let shared = dma::take_pool(&mut free);
     // SAFETY: boot's tables map early memory; called once by contract.
-    unsafe { kspace::init(map, &mut free) };
+    unsafe { kspace::init(map, &shared, &mut free) };
     // SAFETY: `free` holds what nobody uses, and `metadata` was taken out of it; the new tables map both.
     unsafe { frame::init(end, metadata, free.iter().cloned()) };
+    dma::open_pool(shared);
+}
+
+/// A copy of what firmware left in memory that it keeps for ACPI; `None` if `start` and `len` say anything else.
+#[cfg(target_os = "none")]
+pub(crate) fn copy_firmware_memory(start: Paddr, len: usize) -> Option<alloc::vec::Vec<u8>> {
+    use crate::boot::MemoryKind;
+    let end = start.checked_add(len)?;
+    let is_kept = |kind| matches!(kind, MemoryKind::AcpiNvs | MemoryKind::AcpiReclaimable);
+    let mut regions = crate::boot::info().memory.iter().filter(|region| is_kept(region.kind));
+    regions.find(|region| region.start <= start && end <= region.start + region.len)?;
+    let mut copy = alloc::vec::Vec::new();
+    copy.try_reserve_exact(len).ok()?;
+    copy.resize(len, 0);
+    // SAFETY: the range is in the direct map, as all of firmware's memory but what is reserved, and `copy` has that many bytes.
+    unsafe { machine::copy_untyped(copy.as_mut_ptr(), kspace::phys_to_ptr(start), len) };
+    Some(copy)
+}
+
+/// Whether there was memory that nobody had accepted, and a little of it now is. For whoever has nothing else to do, with interrupts off.
+#[cfg(target_os = "none")]
+pub(crate) fn accept_some() -> bool {
+    frame::allocator::accept_some()
+}
+
+/// Bytes that nobody has accepted yet.
+pub(crate) fn unaccepted() -> u64 {
+    (frame::allocator::unaccepted() * PAGE_SIZE) as u64
 }
 
 /// Sets this CPU up for the kernel's tables (write protection, no-execute, SMEP, SMAP); for CPUs other than the first, which [`init`] covers.

@@ -2,6 +2,7 @@
 
 use super::Location;
 use crate::mm::Vaddr;
+use crate::mm::kspace::mmio;
 
 pub(super) const VENDOR: u16 = 0x00;
 pub(super) const DEVICE: u16 = 0x02;
@@ -82,7 +83,7 @@ impl Config for Access {
     fn read_word(&self, offset: u16) -> u32 {
         match *self {
             // SAFETY: the page was mapped for good (`enumerate`), the offset is aligned and in it.
-            Self::Mapped(base) => unsafe { register(base, offset).read_volatile() },
+            Self::Mapped(base) => unsafe { mmio::read(base + usize::from(offset)) },
             #[cfg(target_os = "none")]
             Self::Ports(at) => crate::arch::pci_ports::read([at.bus, at.device, at.function], offset as u8),
             #[cfg(not(target_os = "none"))]
@@ -93,7 +94,7 @@ impl Config for Access {
     fn write_word(&self, offset: u16, value: u32) {
         match *self {
             // SAFETY: as for reads; registers are not memory that Rust knows.
-            Self::Mapped(base) => unsafe { register(base, offset).write_volatile(value) },
+            Self::Mapped(base) => unsafe { mmio::write(base + usize::from(offset), value) },
             #[cfg(target_os = "none")]
             Self::Ports(at) => {
                 crate::arch::pci_ports::write([at.bus, at.device, at.function], offset as u8, value);
@@ -102,10 +103,6 @@ impl Config for Access {
             Self::Ports(_) => {}
         }
     }
-}
-
-fn register(base: Vaddr, offset: u16) -> *mut u32 {
-    core::ptr::with_exposed_provenance_mut(base + usize::from(offset))
 }
 
 #[cfg(test)]

@@ -16,9 +16,9 @@ const ASSIGNABLE: Range<usize> = 0x8000_0000..0xfe00_0000;
 /// I/O APICs and local APICs: no BAR stands there.
 const INTERRUPT_CONTROLLERS: Range<usize> = 0xfec0_0000..0xfef0_0000;
 
-/// All functions but bridges.
-pub(super) fn all() -> Vec<Function> {
-    let mut scan = Scan { buses: Buses::of_machine(), seen: [false; 256], functions: Vec::new() };
+/// All functions that are wanted, but no bridges.
+pub(super) fn all(is_wanted: &dyn Fn(&Function) -> bool) -> Vec<Function> {
+    let mut scan = Scan { buses: Buses::of_machine(), is_wanted, seen: [false; 256], functions: Vec::new() };
     let first = scan.buses.first();
     scan.bus(first);
     let mut functions = scan.functions;
@@ -27,13 +27,14 @@ pub(super) fn all() -> Vec<Function> {
     functions
 }
 
-struct Scan {
+struct Scan<'a> {
     buses: Buses,
+    is_wanted: &'a dyn Fn(&Function) -> bool,
     seen: [bool; 256],
     functions: Vec<Function>,
 }
 
-impl Scan {
+impl Scan<'_> {
     fn bus(&mut self, first: u8) {
         // A list, not recursion: how deep bridges nest is the host's choice.
         let mut waiting = Vec::from([first]);
@@ -55,7 +56,7 @@ impl Scan {
             let is_there = config.read_u16(config::VENDOR) != 0xffff;
             if is_there {
                 match config.read_u8(config::HEADER_TYPE) & !HEADER_IS_MULTI {
-                    0 => self.functions.push(new_function(location, config)),
+                    0 => self.functions.extend(new_function(location, config, self.is_wanted)),
                     HEADER_BRIDGE => bridges.push(config.read_u8(config::SECONDARY_BUS)),
                     _ => {}
                 }
@@ -68,9 +69,23 @@ impl Scan {
     }
 }
 
-fn new_function(location: Location, config: Access) -> Function {
-    let bars = bar::read_all(&config);
-    Function { location, config, bars, mapped: AtomicU8::new(0), has_msix: AtomicBool::new(false) }
+fn new_function(
+    location: Location,
+    config: Access,
+    is_wanted: &dyn Fn(&Function) -> bool,
+) -> Option<Function> {
+    let mut function = Function {
+        location,
+        config,
+        bars: [None; 6],
+        mapped: AtomicU8::new(0),
+        has_msix: AtomicBool::new(false),
+    };
+    if !is_wanted(&function) {
+        return None;
+    }
+    function.bars = bar::read_all(&function.config);
+    Some(function)
 }
 
 /// Drops BARs that lie over RAM, over what the machine itself needs, or over each other: of two, the one found later.

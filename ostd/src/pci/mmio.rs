@@ -3,6 +3,7 @@
 use core::ops::Range;
 
 use crate::mm::Vaddr;
+use crate::mm::kspace::mmio;
 use crate::{Error, Result};
 
 /// A BAR: registers, accessed by value at aligned offsets; what is read is the device's claim. Out of range panics.
@@ -21,14 +22,14 @@ macro_rules! registers {
         pub fn $read(&self, offset: usize) -> $t {
             let at = self.at::<$t>(offset);
             // SAFETY: `at` checked range and alignment in a mapping that stays for good.
-            unsafe { at.read_volatile() }
+            unsafe { mmio::read(at) }
         }
         /// Writes a register. Panics if out of range or misaligned.
         #[inline]
         pub fn $write(&self, offset: usize, value: $t) {
             let at = self.at::<$t>(offset);
             // SAFETY: as for reads; registers are not memory that Rust knows.
-            unsafe { at.write_volatile(value) };
+            unsafe { mmio::write(at, value) };
         }
     )*};
 }
@@ -71,10 +72,10 @@ impl Mmio {
     registers! { read_u8 write_u8 u8; read_u16 write_u16 u16; read_u32 write_u32 u32; read_u64 write_u64 u64; }
 
     #[inline]
-    fn at<T>(&self, offset: usize) -> *mut T {
+    fn at<T>(&self, offset: usize) -> Vaddr {
         let is_there = self.has(offset, size_of::<T>());
         assert!(is_there && offset.is_multiple_of(size_of::<T>()), "no such register");
-        core::ptr::with_exposed_provenance_mut(self.base + offset)
+        self.base + offset
     }
 }
 

@@ -43,10 +43,11 @@ pub struct Function {
     has_msix: AtomicBool,
 }
 
-/// Takes all functions that are there; a second call gets none.
-pub fn take_all() -> Vec<Function> {
+/// Takes all functions that are there and wanted; a second call gets none. `is_wanted` may look at configuration space only; what is not wanted is
+/// not touched beyond that.
+pub fn take_all(is_wanted: impl Fn(&Function) -> bool) -> Vec<Function> {
     static TAKEN: AtomicBool = AtomicBool::new(false);
-    if TAKEN.swap(true, Ordering::Relaxed) { Vec::new() } else { enumerate::all() }
+    if TAKEN.swap(true, Ordering::Relaxed) { Vec::new() } else { enumerate::all(&is_wanted) }
 }
 
 impl Function {

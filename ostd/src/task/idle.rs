@@ -3,6 +3,7 @@
 use super::{Task, preempt, reap, state, switch};
 use crate::cpu::local;
 use crate::mm::kspace::KernelStack;
+use crate::{mm, tdx};
 use alloc::sync::Arc;
 use core::arch::asm;
 use core::sync::atomic::Ordering;
@@ -52,6 +53,20 @@ fn adopt() -> usize {
     stack_top
 }
 
+/// Turns interrupts on and waits for one.
+fn wait() {
+    if tdx::is_active() {
+        if mm::accept_some() {
+            x86_64::instructions::interrupts::enable();
+        } else {
+            tdx::host::enable_and_halt();
+        }
+    } else {
+        // STI holds interrupts off for one more instruction, so none can slip in before HLT.
+        x86_64::instructions::interrupts::enable_and_hlt();
+    }
+}
+
 extern "sysv64" fn idle() -> ! {
     loop {
         x86_64::instructions::interrupts::disable();
@@ -61,8 +76,7 @@ extern "sysv64" fn idle() -> ! {
             // The policy may keep what it has queued to itself; interrupts must come through all the same.
             x86_64::instructions::interrupts::enable();
         } else {
-            // STI holds interrupts off for one more instruction, so none can slip in before HLT.
-            x86_64::instructions::interrupts::enable_and_hlt();
+            wait();
         }
     }
 }

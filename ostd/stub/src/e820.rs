@@ -19,6 +19,8 @@ pub enum Kind {
     Unusable = 5,
     /// Byte-addressable persistent memory.
     Persistent = 7,
+    /// Free for the kernel of a trust domain once it has accepted it. ACPI has no number for it; this is td-shim's.
+    Unaccepted = 8,
 }
 
 /// A range of physical memory.

@@ -52,8 +52,8 @@ fn kind(memory: MemoryType) -> Kind {
         MemoryType::ACPI_NON_VOLATILE => Kind::AcpiNvs,
         MemoryType::UNUSABLE => Kind::Unusable,
         MemoryType::PERSISTENT_MEMORY => Kind::Persistent,
-        // Runtime services, MMIO, firmware's own, and memory that a trust domain has not accepted: touching that before
-        // acceptance would be fatal.
+        MemoryType::UNACCEPTED => Kind::Unaccepted,
+        // Runtime services, MMIO, firmware's own.
         _ => Kind::Reserved,
     }
 }

@@ -4,7 +4,9 @@
 //! before the device's interrupt has come: the task sleeps, and the spinning finds its answer. A device that never answers keeps
 //! the driver's task asleep for good, so drivers on it have a task of their own.
 
-use crate::transport::{Bell, Device, Error, FEATURE_ACCESS_PLATFORM, FEATURE_VERSION_1, Vector};
+use crate::transport::{
+    Bell, Device, Error, FEATURE_ACCESS_PLATFORM, FEATURE_VERSION_1, Vector, required_by_platform,
+};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use ostd::sync::WaitQueue;
@@ -81,6 +83,7 @@ impl Transport for Adapter {
         self.answers.refuse_unless(driver_features & FEATURE_VERSION_1 != 0);
         // The crate does not know this one, which our addresses satisfy in any case.
         let platform = self.device.offered_features() & FEATURE_ACCESS_PLATFORM;
+        self.answers.refuse_unless(platform & required_by_platform() == required_by_platform());
         self.device.accept_features(driver_features | platform);
     }
 

@@ -60,6 +60,11 @@ const NO_VECTOR: u16 = 0xffff;
 /// How often a device is asked whether its reset is done, before we give it up.
 const RESET_TRIES: u32 = 1_000_000;
 
+/// What the machine demands: in a trust domain a device must go by the addresses that it is given, which are those of shared memory.
+pub(crate) fn required_by_platform() -> u64 {
+    if ostd::tdx::is_active() { FEATURE_ACCESS_PLATFORM } else { 0 }
+}
+
 /// Why a device cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
@@ -208,7 +213,7 @@ impl Device {
     /// # Errors
     /// [`Error::Features`] if a required one is missing or the device takes its word back.
     pub fn negotiate(&self, required: u64, wanted: u64) -> Result<u64, Error> {
-        let required = required | FEATURE_VERSION_1;
+        let required = required | FEATURE_VERSION_1 | required_by_platform();
         let agreed = self.offered_features() & (required | wanted | FEATURE_ACCESS_PLATFORM);
         if agreed & required != required {
             self.add_status(STATUS_FAILED);

@@ -16,6 +16,12 @@ use ostd::pci::Function;
 use ostd::sync::SpinLock;
 use ostd::task::Task;
 
+/// Whether there is a driver for `function`.
+pub fn has_driver(function: &Function) -> bool {
+    let known = [id::BLOCK, id::SCSI, id::ENTROPY, id::NETWORK, id::CONSOLE];
+    Device::probe(function).is_some_and(|id| known.contains(&id))
+}
+
 /// Brings one up, if `function` is one that there is a driver for; disks go to `disks`.
 pub fn add(function: Function, disks: &mut Disks) -> Result<(), Error> {
     match Device::probe(&function) {

@@ -2,6 +2,7 @@
 
 use super::cpuid;
 use crate::cpu::{CpuId, MAX_CPUS};
+use crate::tdx::{self, host};
 use crate::{Error, Result, irq};
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use x86_64::registers::model_specific::Msr;
@@ -42,10 +43,16 @@ static REGISTERS: AtomicUsize = AtomicUsize::new(0);
 /// Each CPU's APIC id.
 static IDS: [AtomicU32; MAX_CPUS] = [const { AtomicU32::new(0) }; MAX_CPUS];
 
+/// The MSR that is a register in x2APIC mode.
+fn x2apic(register: u32) -> u32 {
+    MSR_X2APIC + (register >> 4)
+}
+
 fn read(register: u32) -> u32 {
     match REGISTERS.load(Ordering::Relaxed) {
+        0 if tdx::is_active() => host::read_msr(x2apic(register)).claim() as u32,
         // SAFETY: x2APIC is on, and only existing, readable registers of the list above are asked for.
-        0 => unsafe { Msr::new(MSR_X2APIC + (register >> 4)).read() as u32 },
+        0 => unsafe { Msr::new(x2apic(register)).read() as u32 },
         // SAFETY: `base` is the mapped register page and `register` an aligned offset in it.
         base => unsafe { ((base + register as usize) as *const u32).read_volatile() },
     }
@@ -53,8 +60,10 @@ fn read(register: u32) -> u32 {
 
 fn write(register: u32, value: u32) {
     match REGISTERS.load(Ordering::Relaxed) {
+        // Acknowledging is the one write that a TD's CPU does by itself.
+        0 if register != EOI && tdx::is_active() => host::write_msr(x2apic(register), value.into()),
         // SAFETY: x2APIC is on; the registers written do not affect memory.
-        0 => unsafe { Msr::new(MSR_X2APIC + (register >> 4)).write(u64::from(value)) },
+        0 => unsafe { Msr::new(x2apic(register)).write(u64::from(value)) },
         // SAFETY: `base` is the mapped register page and `register` an aligned offset in it.
         base => unsafe { ((base + register as usize) as *mut u32).write_volatile(value) },
     }
@@ -65,9 +74,9 @@ fn write(register: u32, value: u32) {
 /// # Errors
 /// What mapping the registers says.
 pub(crate) fn init() -> Result<()> {
-    // SAFETY: every x86-64 CPU has this MSR.
-    let base = unsafe { Msr::new(MSR_APIC_BASE).read() };
-    if !cpuid::has_x2apic() {
+    if !tdx::is_active() && !cpuid::has_x2apic() {
+        // SAFETY: every x86-64 CPU has this MSR.
+        let base = unsafe { Msr::new(MSR_APIC_BASE).read() };
         let registers = crate::mm::kspace::map_mmio((base & BASE_ADDRESS) as usize, 0x1000)?;
         REGISTERS.store(registers, Ordering::Relaxed);
     }
@@ -77,6 +86,20 @@ pub(crate) fn init() -> Result<()> {
 
 /// Turns this CPU's APIC on.
 pub(crate) fn init_local(cpu: usize) {
+    // A TD's is in x2APIC mode from the start, and cannot leave it.
+    if !tdx::is_active() {
+        choose_mode();
+    }
+    write(LVT_LINT0, MASKED);
+    write(LVT_LINT1, MASKED);
+    write(LVT_ERROR, MASKED);
+    write(LVT_TIMER, MASKED);
+    write(TASK_PRIORITY, 0);
+    write(SPURIOUS, SOFTWARE_ENABLE | u32::from(irq::SPURIOUS));
+    IDS[cpu].store(id(), Ordering::Release);
+}
+
+fn choose_mode() {
     // SAFETY: every x86-64 CPU has this MSR.
     let mut base = unsafe { Msr::new(MSR_APIC_BASE).read() } | BASE_ENABLE;
     // Through xAPIC mode first: from "off" there is no direct way to x2APIC (11.12.5).
@@ -87,13 +110,6 @@ pub(crate) fn init_local(cpu: usize) {
         // SAFETY: the CPU has x2APIC, else `init` had mapped the registers.
         unsafe { Msr::new(MSR_APIC_BASE).write(base) };
     }
-    write(LVT_LINT0, MASKED);
-    write(LVT_LINT1, MASKED);
-    write(LVT_ERROR, MASKED);
-    write(LVT_TIMER, MASKED);
-    write(TASK_PRIORITY, 0);
-    write(SPURIOUS, SOFTWARE_ENABLE | u32::from(irq::SPURIOUS));
-    IDS[cpu].store(id(), Ordering::Release);
 }
 
 /// This CPU's APIC id.
@@ -151,10 +167,13 @@ fn send(apic_id: u32, command: u32) {
     if REGISTERS.load(Ordering::Relaxed) == 0 {
         // The receiver must see what we wrote before; the MSR write orders nothing (11.12.3).
         core::sync::atomic::fence(Ordering::SeqCst);
-        // SAFETY: x2APIC is on. What the receiver does is the business of this module's callers.
-        unsafe {
-            Msr::new(MSR_X2APIC + (COMMAND_LOW >> 4)).write(u64::from(apic_id) << 32 | u64::from(command));
-        };
+        let value = u64::from(apic_id) << 32 | u64::from(command);
+        if tdx::is_active() {
+            host::write_msr(x2apic(COMMAND_LOW), value);
+        } else {
+            // SAFETY: x2APIC is on. What the receiver does is the business of this module's callers.
+            unsafe { Msr::new(x2apic(COMMAND_LOW)).write(value) };
+        }
     } else {
         while read(COMMAND_LOW) & COMMAND_PENDING != 0 {
             core::hint::spin_loop();
@@ -188,6 +207,9 @@ pub(crate) fn enable_timer(has_deadline: bool) {
 
 /// Arms the timer for an absolute TSC value; 0 disarms.
 pub(crate) fn set_timer_deadline(tsc: u64) {
+    if tdx::is_active() {
+        return host::write_msr(MSR_TSC_DEADLINE, tsc);
+    }
     // SAFETY: called in TSC-deadline mode only, in which the MSR exists.
     unsafe { Msr::new(MSR_TSC_DEADLINE).write(tsc) }
 }

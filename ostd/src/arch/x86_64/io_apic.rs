@@ -1,9 +1,10 @@
 //! I/O APICs: everything masked, then single ISA lines pointed at vectors (Intel 82093AA datasheet). The legacy 8259s are shut.
 
+use super::port;
 use crate::acpi::Platform;
+use crate::mm::kspace::mmio;
 use crate::{Error, Result};
 use spin::Once;
-use x86_64::instructions::port::Port;
 
 const SELECT: usize = 0;
 const WINDOW: usize = 0x10;
@@ -28,18 +29,18 @@ impl Mapped {
     fn read(self, register: u32) -> u32 {
         self.select(register);
         // SAFETY: the window register of the mapped controller.
-        unsafe { ((self.base + WINDOW) as *const u32).read_volatile() }
+        unsafe { mmio::read(self.base + WINDOW) }
     }
 
     fn write(self, register: u32, value: u32) {
         self.select(register);
         // SAFETY: the window register of the mapped controller; an entry only ever names vectors of ours.
-        unsafe { ((self.base + WINDOW) as *mut u32).write_volatile(value) }
+        unsafe { mmio::write(self.base + WINDOW, value) }
     }
 
     fn select(self, register: u32) {
         // SAFETY: the select register of the mapped controller.
-        unsafe { ((self.base + SELECT) as *mut u32).write_volatile(register) }
+        unsafe { mmio::write(self.base + SELECT, register) }
     }
 }
 
@@ -48,9 +49,9 @@ impl Mapped {
 /// # Errors
 /// What mapping the registers says.
 pub(crate) fn init(platform: &Platform) -> Result<()> {
-    for port in [0x21_u16, 0xa1] {
+    for mask in [0x21, 0xa1] {
         // SAFETY: the 8259s' mask registers; no memory is affected.
-        unsafe { Port::new(port).write(0xff_u8) };
+        unsafe { port::write(mask, 0xff_u8) };
     }
     let mut controllers = alloc::vec::Vec::new();
     for controller in platform.io_apics.as_slice() {

@@ -7,6 +7,7 @@ pub(crate) mod gdt;
 pub(crate) mod io_apic;
 pub(crate) mod mm;
 pub(crate) mod pci_ports;
+pub(crate) mod port;
 pub(crate) mod power;
 pub(crate) mod serial;
 pub(crate) mod smp;

@@ -1,28 +1,30 @@
 //! PCI configuration by ports 0xCF8 and 0xCFC (PCI Local Bus Specification 3.0, 3.2.2.3.2), for machines without ECAM.
 
-use x86_64::instructions::port::Port;
-
+use super::port;
 use crate::sync::SpinLock;
 
+const ADDRESS: u16 = 0xcf8;
+const DATA: u16 = 0xcfc;
+
 /// Both ports together are one access.
-static PORTS: SpinLock<(Port<u32>, Port<u32>)> = SpinLock::new((Port::new(0xcf8), Port::new(0xcfc)));
+static LOCK: SpinLock<()> = SpinLock::new(());
 
 /// Reads the aligned word at `offset` of [bus, device, function].
 pub(crate) fn read(location: [u8; 3], offset: u8) -> u32 {
-    let mut ports = PORTS.lock_irq();
+    let _lock = LOCK.lock_irq();
     // SAFETY: selecting a register has no effect but on the next access to the data port, which the lock makes ours.
-    unsafe { ports.0.write(address(location, offset)) };
+    unsafe { port::write(ADDRESS, address(location, offset)) };
     // SAFETY: reading configuration space does not touch memory.
-    unsafe { ports.1.read() }
+    unsafe { port::read(DATA) }
 }
 
 /// Writes the aligned word at `offset` of [bus, device, function].
 pub(crate) fn write(location: [u8; 3], offset: u8, value: u32) {
-    let mut ports = PORTS.lock_irq();
+    let _lock = LOCK.lock_irq();
     // SAFETY: as for reads.
-    unsafe { ports.0.write(address(location, offset)) };
+    unsafe { port::write(ADDRESS, address(location, offset)) };
     // SAFETY: ostd::pci only writes command, BARs and MSI-X control, and what these make a device do is the driver's to answer for.
-    unsafe { ports.1.write(value) };
+    unsafe { port::write(DATA, value) };
 }
 
 fn address([bus, device, function]: [u8; 3], offset: u8) -> u32 {

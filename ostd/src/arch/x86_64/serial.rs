@@ -1,7 +1,7 @@
 //! A 16550 at COM1: 115200 8N1, FIFOs on, polled output.
 
+use super::port;
 use core::sync::atomic::{AtomicBool, Ordering};
-use x86_64::instructions::port::Port;
 
 const COM1: u16 = 0x3f8;
 const DATA: u16 = COM1;
@@ -21,14 +21,14 @@ const POLL_LIMIT: u32 = 100_000;
 
 static IS_PRESENT: AtomicBool = AtomicBool::new(false);
 
-fn outb(port: u16, value: u8) {
+fn outb(register: u16, value: u8) {
     // SAFETY: only called with the 16550's registers, which have no effect on memory.
-    unsafe { Port::new(port).write(value) }
+    unsafe { port::write(register, value) }
 }
 
-fn inb(port: u16) -> u8 {
+fn inb(register: u16) -> u8 {
     // SAFETY: only called with the 16550's registers, which have no effect on memory.
-    unsafe { Port::new(port).read() }
+    unsafe { port::read(register) }
 }
 
 /// Sets the line up, if there is a UART at all: its scratch register must hold what is written.

@@ -2,18 +2,17 @@
 //!
 //! A single frame costs a pop; one lock operation moves [`BATCH`] frames. Works in interrupts: everything here runs with interrupts off.
 
-use core::ops::Range;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use spin::Mutex;
 
-use super::super::early::MAX_RANGES;
+use super::super::early::{MAX_RANGES, Stretch};
 use super::super::machine::{self, Padded, PerCpuCell};
 use super::super::{PAGE_SIZE, Paddr, kspace};
 use super::buddy::{Buddy, NONE, Store};
 use super::meta;
 use crate::cpu::MAX_CPUS;
-use crate::{Error, Result};
+use crate::{Error, Result, tdx};
 
 /// Frames moved at a time between a CPU's stack and the buddy system.
 const BATCH: usize = 32;
@@ -33,14 +32,14 @@ pub(in crate::mm) enum Use {
 struct Shared {
     buddy: Buddy,
     /// Frames that the buddy system has not heard of yet.
-    fresh: [Range<u32>; MAX_RANGES],
+    fresh: [Stretch; MAX_RANGES],
     fresh_len: usize,
     prepared_section: usize,
 }
 
 static SHARED: Mutex<Shared> = Mutex::new(Shared {
     buddy: Buddy::new(),
-    fresh: [const { 0..0 }; MAX_RANGES],
+    fresh: [const { Stretch::EMPTY }; MAX_RANGES],
     fresh_len: 0,
     prepared_section: usize::MAX,
 });
@@ -52,19 +51,25 @@ static RESERVE: AtomicUsize = AtomicUsize::new(0);
 /// Free frames outside of the per-CPU stacks; written under the lock.
 static FREE: AtomicUsize = AtomicUsize::new(0);
 
-/// Hands over the usable ranges (frame numbers, sorted, disjoint). Call once.
-pub(super) fn init(ranges: impl Iterator<Item = Range<u32>>) {
+/// Frames that nobody has accepted yet; written under the lock.
+static UNACCEPTED: AtomicUsize = AtomicUsize::new(0);
+
+/// Hands over the usable stretches (frame numbers, sorted, disjoint). Call once.
+pub(super) fn init(stretches: impl Iterator<Item = Stretch>) {
     machine::with_cpu(|_| {
         let mut shared = SHARED.lock();
         let mut total = 0;
-        for range in ranges.filter(|r| !r.is_empty()) {
+        let mut unaccepted = 0;
+        for stretch in stretches.filter(|s| !s.range.is_empty()) {
             let at = shared.fresh_len;
             if let Some(slot) = shared.fresh.get_mut(at) {
-                total += range.len();
-                *slot = range;
+                total += stretch.range.len();
+                unaccepted += if stretch.is_accepted { 0 } else { stretch.range.len() };
+                *slot = stretch;
                 shared.fresh_len += 1;
             }
         }
+        UNACCEPTED.store(unaccepted, Ordering::Relaxed);
         TOTAL.store(total, Ordering::Relaxed);
         FREE.store(total, Ordering::Relaxed);
         RESERVE.store((total / 64).clamp(64, 8192), Ordering::Relaxed);
@@ -130,6 +135,17 @@ pub(in crate::mm) fn free_run(start: Paddr, count: usize) {
         }
         shared.give(first, count as u32);
     });
+}
+
+/// Frames that nobody has accepted yet.
+pub(in crate::mm) fn unaccepted() -> usize {
+    UNACCEPTED.load(Ordering::Relaxed)
+}
+
+/// Accepts a large page, if there is one left and nobody else is at it; whether there was. Interrupts are off.
+#[cfg(target_os = "none")]
+pub(in crate::mm) fn accept_some() -> bool {
+    unaccepted() > 0 && SHARED.try_lock().is_some_and(|mut shared| shared.prepare_next())
 }
 
 /// (total, free, reserve) in frames.
@@ -206,22 +222,29 @@ impl Shared {
         FREE.fetch_add(count as usize, Ordering::Relaxed);
     }
 
-    /// Moves the fresh frames of one section to the buddy system. Goes down from the top, so that memory below 4 GiB lasts longest.
+    /// Moves the fresh frames of one section to the buddy system, or of one large page where they must be accepted first: what is fresh is what
+    /// was not. Goes down from the top, so that memory below 4 GiB lasts longest.
     fn prepare_next(&mut self) -> bool {
+        const LARGE_PAGE: usize = tdx::memory::LARGE_PAGE / PAGE_SIZE;
         let Some(last) = self.fresh_len.checked_sub(1) else { return false };
-        let range = self.fresh[last].clone();
-        let section = (range.end as usize - 1) / meta::SECTION;
-        let start = range.start.max((section * meta::SECTION) as u32);
+        let Stretch { range, is_accepted } = self.fresh[last].clone();
+        let section = (range.end - 1) / meta::SECTION;
+        let step = if is_accepted { meta::SECTION } else { LARGE_PAGE };
+        let start = range.start.max((range.end - 1) / step * step);
+        if !is_accepted {
+            tdx::memory::accept(start * PAGE_SIZE..range.end * PAGE_SIZE);
+            UNACCEPTED.fetch_sub(range.end - start, Ordering::Relaxed);
+        }
         // Sections come in falling order, and one section can hold several ranges.
         if self.prepared_section != section {
             meta::prepare_section(section);
             self.prepared_section = section;
         }
-        self.buddy.free_range(&mut InPlace, start, range.end);
+        self.buddy.free_range(&mut InPlace, start as u32, range.end as u32);
         if start == range.start {
             self.fresh_len = last;
         } else {
-            self.fresh[last].end = start;
+            self.fresh[last].range.end = start;
         }
         true
     }

@@ -4,14 +4,14 @@
 //! Blocks are 2^order frames, aligned to their size. All operations take O(orders) steps.
 
 /// The largest block: 2^14 frames, 64 MiB.
-pub(super) const MAX_ORDER: usize = 14;
+pub(in crate::mm) const MAX_ORDER: usize = 14;
 
 /// No frame.
-pub(super) const NONE: u32 = u32::MAX;
+pub(in crate::mm) const NONE: u32 = u32::MAX;
 
 /// Where marks and links of free blocks are kept. Frame numbers come from ranges that were given to [`Buddy::free_range`],
 /// or are the buddies of such (inside the same aligned 64 MiB).
-pub(super) trait Store {
+pub(in crate::mm) trait Store {
     /// The order of the free block that starts at `frame`; `None` if no free block starts there.
     fn free_order(&self, frame: u32) -> Option<usize>;
     /// Marks `frame` as the first of a free block, or as not being one.
@@ -24,7 +24,7 @@ pub(super) trait Store {
 
 /// The lists of free blocks.
 #[derive(Debug)]
-pub(super) struct Buddy {
+pub(in crate::mm) struct Buddy {
     heads: [u32; MAX_ORDER + 1],
     /// A bit for each order whose list is not empty.
     filled: u32,
@@ -32,7 +32,7 @@ pub(super) struct Buddy {
 }
 
 impl Buddy {
-    pub(super) const fn new() -> Self {
+    pub(in crate::mm) const fn new() -> Self {
         Self { heads: [NONE; MAX_ORDER + 1], filled: 0, free: 0 }
     }
 
@@ -43,7 +43,7 @@ impl Buddy {
     }
 
     /// Takes `count` contiguous frames, aligned to the next power of two; what is left of that block stays free.
-    pub(super) fn alloc(&mut self, store: &mut impl Store, count: usize) -> Option<u32> {
+    pub(in crate::mm) fn alloc(&mut self, store: &mut impl Store, count: usize) -> Option<u32> {
         let order = order_for(count)?;
         let candidates = self.filled & (u32::MAX << order);
         if candidates == 0 {
@@ -60,7 +60,7 @@ impl Buddy {
     }
 
     /// Frees the frames `start..end`.
-    pub(super) fn free_range(&mut self, store: &mut impl Store, start: u32, end: u32) {
+    pub(in crate::mm) fn free_range(&mut self, store: &mut impl Store, start: u32, end: u32) {
         let mut frame = start;
         while frame < end {
             let by_alignment = frame.trailing_zeros() as usize;

@@ -5,7 +5,7 @@
 //! the last one frees. `allocator` hands out frames (policy in `buddy`), `meta` knows what each is.
 
 pub(super) mod allocator;
-mod buddy;
+pub(super) mod buddy;
 mod meta;
 mod segment;
 mod untyped;
@@ -13,9 +13,9 @@ mod untyped;
 pub use segment::Segment;
 pub use untyped::UFrame;
 
-use core::ops::Range;
 use core::sync::atomic::AtomicU32;
 
+use super::early::Stretch;
 use super::{PAGE_SIZE, Paddr, kspace, machine};
 use crate::Result;
 pub(super) use allocator::Use;
@@ -29,11 +29,14 @@ pub(super) fn metadata_len(end: Paddr) -> usize {
 ///
 /// # Safety
 /// Nobody else uses the [`metadata_len`] bytes at `metadata` or the memory in `ranges`, which are all in the direct map. Called once.
-pub(super) unsafe fn init(end: Paddr, metadata: Paddr, ranges: impl Iterator<Item = Range<Paddr>>) {
+pub(super) unsafe fn init(end: Paddr, metadata: Paddr, ranges: impl Iterator<Item = Stretch>) {
     let marks = kspace::phys_to_ptr(metadata).cast();
     // SAFETY: that many bytes are ours by contract, and frames are aligned enough.
     unsafe { meta::install(marks, sections(end) * meta::SECTION) };
-    allocator::init(ranges.map(|r| r.start.div_ceil(PAGE_SIZE) as u32..(r.end / PAGE_SIZE) as u32));
+    allocator::init(ranges.map(|Stretch { range, is_accepted }| Stretch {
+        range: range.start.div_ceil(PAGE_SIZE)..range.end / PAGE_SIZE,
+        is_accepted,
+    }));
 }
 
 fn sections(end: Paddr) -> usize {

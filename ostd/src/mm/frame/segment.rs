@@ -1,15 +1,18 @@
 //! [`Segment`].
 
+use super::super::dma::pool;
 use super::super::{PAGE_SIZE, Paddr, kspace, machine};
 use super::allocator::{self, Use};
 use super::{clear, meta};
-use crate::{Error, Result};
+use crate::{Error, Result, tdx};
 
 /// A contiguous run of frames with one owner.
 #[derive(Debug)]
 pub struct Segment {
     start: Paddr,
     frames: usize,
+    /// Whether the frames are of the pool that devices reach in a TD.
+    is_shared: bool,
 }
 
 impl Segment {
@@ -26,7 +29,17 @@ impl Segment {
             meta::of(paddr).set_kernel();
             clear(paddr);
         }
-        Ok(Self { start, frames })
+        Ok(Self { start, frames, is_shared: false })
+    }
+
+    /// As [`Self::alloc_zeroed`], of memory that devices reach.
+    pub(in crate::mm) fn alloc_shared(frames: usize) -> Result<Self> {
+        if !tdx::is_active() {
+            return Self::alloc_zeroed(frames);
+        }
+        let start = pool::alloc(frames)?;
+        (start..).step_by(PAGE_SIZE).take(frames).for_each(clear);
+        Ok(Self { start, frames, is_shared: true })
     }
 
     /// The first byte's physical address.
@@ -68,6 +81,10 @@ impl Segment {
 
 impl Drop for Segment {
     fn drop(&mut self) {
-        allocator::free_run(self.start, self.frames);
+        if self.is_shared {
+            pool::free(self.start, self.frames);
+        } else {
+            allocator::free_run(self.start, self.frames);
+        }
     }
 }

@@ -12,8 +12,7 @@
 
 #[cfg(target_os = "none")]
 mod image;
-#[cfg(target_os = "none")]
-mod mmio;
+pub(crate) mod mmio;
 #[cfg(target_os = "none")]
 pub(crate) mod scatter;
 #[cfg(target_os = "none")]

@@ -1,5 +1,6 @@
 //! Building and extending the kernel's page tables.
 
+use core::ops::Range;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::{DIRECT_MAP, DIRECT_MAP_END, image, mmio, phys_to_ptr, scatter, stack};
@@ -7,7 +8,7 @@ use crate::boot::MemoryKind;
 use crate::mm::early::{EarlyMap, FreeRanges};
 use crate::mm::page_table::{ENTRIES, Entry, index, span};
 use crate::mm::{PAGE_SIZE, Paddr, Vaddr, machine};
-use crate::{Error, Result};
+use crate::{Error, Result, tdx};
 
 static ROOT: AtomicUsize = AtomicUsize::new(0);
 
@@ -24,16 +25,16 @@ pub(crate) fn root() -> Paddr {
     ROOT.load(Ordering::Relaxed)
 }
 
-/// Builds the final tables from early memory and loads them.
+/// Builds the final tables from early memory and loads them. `shared` is what devices are to reach in a TD: it is mapped so and in no other way.
 ///
 /// # Safety
 /// Runs once, on the boot CPU; boot's early tables map the memory that `free` gives in the direct map.
-pub(in crate::mm) unsafe fn init(map: &EarlyMap<'_>, free: &mut FreeRanges) {
+pub(in crate::mm) unsafe fn init(map: &EarlyMap<'_>, shared: &Range<Paddr>, free: &mut FreeRanges) {
     // Running out of the first megabytes is not a state that a kernel can come up in.
     let mut table = || free.take(PAGE_SIZE).inspect(|t| clear(*t)).ok_or(Error::NoMemory);
     let outcome = (|| {
         let root = table()?;
-        map_direct(root, map, &mut table)?;
+        map_direct(root, map, shared, &mut table)?;
         for section in image::sections() {
             extend(root, section.start, section.paddr, section.len, section.flags, &mut table)?;
         }
@@ -48,8 +49,15 @@ pub(in crate::mm) unsafe fn init(map: &EarlyMap<'_>, free: &mut FreeRanges) {
     unsafe { machine::load_root(root) };
 }
 
-fn map_direct(root: Paddr, map: &EarlyMap<'_>, table: &mut impl FnMut() -> Result<Paddr>) -> Result<()> {
-    let read_only = image::read_only();
+fn map_direct(
+    root: Paddr,
+    map: &EarlyMap<'_>,
+    shared: &Range<Paddr>,
+    table: &mut impl FnMut() -> Result<Paddr>,
+) -> Result<()> {
+    // The image's text must not be writable by another name.
+    let mut special = [(image::read_only(), READ_ONLY), (shared.clone(), DATA | tdx::shared_bit())];
+    special.sort_unstable_by_key(|(range, _)| range.start);
     let memory = map.regions.iter().filter(|r| r.kind != MemoryKind::Reserved);
     let memory = memory.map(|r| r.start..r.start.saturating_add(r.len));
     // What the loader left for us counts as memory, whatever the firmware's map calls it; not so the first MiB, which has holes.
@@ -58,12 +66,21 @@ fn map_direct(root: Paddr, map: &EarlyMap<'_>, table: &mut impl FnMut() -> Resul
         let start = range.start & !(PAGE_SIZE - 1);
         let end = range.end.min(DIRECT_MAP_END - DIRECT_MAP);
         let end = end.next_multiple_of(PAGE_SIZE);
-        // The image's text must not be writable by another name.
-        let middle = read_only.start.clamp(start, end.max(start))..read_only.end.clamp(start, end.max(start));
-        let pieces = [(start..middle.start, DATA), (middle.clone(), READ_ONLY), (middle.end..end, DATA)];
-        for (piece, flags) in pieces.into_iter().filter(|(piece, _)| !piece.is_empty()) {
-            extend(root, DIRECT_MAP + piece.start, piece.start, piece.len(), flags, table)?;
+        let mut map = |piece: Range<Paddr>, flags| {
+            extend(root, DIRECT_MAP + piece.start, piece.start, piece.len(), flags, table)
+        };
+        let mut at = start;
+        for (range, flags) in &special {
+            let within = |address: Paddr| address.clamp(at, end.max(at));
+            let middle = within(range.start)..within(range.end);
+            if middle.is_empty() {
+                continue;
+            }
+            map(at..middle.start, DATA)?;
+            map(middle.clone(), *flags)?;
+            at = middle.end;
         }
+        map(at..end.max(at), DATA)?;
     }
     Ok(())
 }

@@ -77,6 +77,47 @@ ap_fields:
     .word ap_stack - ap_trampoline
     .word ap_cpu - ap_trampoline
 
+# Where the firmware of a TD sends a CPU that waited at its mailbox: long mode, an identity map that covers this, interrupts off. The boot CPU has left
+# what the CPU needs to know in the image.
+.section .text.entry, "ax"
+.code64
+.global ap_mailbox_entry
+ap_mailbox_entry:
+    cli
+    cld
+    leaq boot_pml4(%rip), %r8
+    ENTER_EARLY_TABLES
+    movq $1f, %rax
+    jmp *%rax
+1:  lgdt boot_gdt_pointer(%rip)
+    movl $SELECTOR_DATA, %eax
+    movl %eax, %ss
+    xorl %eax, %eax
+    movl %eax, %ds
+    movl %eax, %es
+    movl %eax, %fs
+    movl %eax, %gs
+    movq ap_mailbox_tables(%rip), %rsi
+    movq %rsi, %cr3                     # where the stack is
+    movq ap_mailbox_stack(%rip), %rsp
+    movl ap_mailbox_cpu(%rip), %edi
+    pushq $SELECTOR_CODE
+    leaq ap_high_half(%rip), %rax
+    pushq %rax
+    lretq
+
+.section .data.ap, "aw"
+.balign 8
+.global ap_mailbox_tables
+ap_mailbox_tables:
+    .quad 0
+.global ap_mailbox_stack
+ap_mailbox_stack:
+    .quad 0
+.global ap_mailbox_cpu
+ap_mailbox_cpu:
+    .quad 0
+
 .section .text.ap, "ax"
 # In: %edi CPU number, %rsi the kernel's own page tables, %rsp the stack's top in them.
 ap_high_half:

@@ -13,6 +13,8 @@
 .set MSR_EFER, 0xc0000080
 .set EFER_LME, 0x100
 .set EFER_NXE, 0x800
+.set EFER_NXE_BIT, 11
+.set CR4_MCE, 0x40
 .set CR0_PE_MP_NE_WP_PG, 0x80010023
 .set CR4_PAE_PGE, 0xa0
 .set SELECTOR_CODE, 0x10
@@ -42,6 +44,23 @@ pvh_entry32:
     movl $CR0_PE_MP_NE_WP_PG, %eax
     movl %eax, %cr0
     ljmpl $SELECTOR_CODE, $(pvh_entry64 - KERNEL_OFFSET)
+
+# In: long mode in somebody's identity map, %r8 = physical address of the early tables. Changes %rax, %rcx, %rdx. What is as it must be is not
+# written: in a TD the module keeps NXE on and lets nobody write it, and nobody may turn CR4.MCE off.
+.macro ENTER_EARLY_TABLES
+    movl $MSR_EFER, %ecx
+    rdmsr
+    btsl $EFER_NXE_BIT, %eax
+    jc 9f
+    wrmsr
+9:  movq %cr4, %rax
+    andl $CR4_MCE, %eax
+    orl $CR4_PAE_PGE, %eax
+    movq %rax, %cr4
+    movq %r8, %cr3
+    movl $CR0_PE_MP_NE_WP_PG, %eax
+    movq %rax, %cr0
+.endm
 
 .code64
 pvh_entry64:
@@ -97,17 +116,9 @@ build_early_tables:
     cmpq %r9, %rax
     jb 2b
 
-    movl $MSR_EFER, %ecx
     movq %rdx, %r10
-    rdmsr
-    orl $EFER_NXE, %eax
-    wrmsr
+    ENTER_EARLY_TABLES
     movq %r10, %rdx
-    movl $CR4_PAE_PGE, %eax
-    movq %rax, %cr4
-    movq %r8, %cr3
-    movl $CR0_PE_MP_NE_WP_PG, %eax
-    movq %rax, %cr0
     movq $enter_high_half, %rax
     jmp *%rax
 

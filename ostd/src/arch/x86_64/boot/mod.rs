@@ -7,7 +7,7 @@ use crate::boot::loader::{self, LoaderInfo, MAX_COMMAND_LINE, Protocol};
 use crate::boot::{self, BootInfo};
 use crate::irq::IrqLine;
 use crate::mm::{self, EarlyMap};
-use crate::{console, cpu, logger, timer};
+use crate::{console, cpu, logger, tdx, timer};
 use core::arch::global_asm;
 use core::ops::Range;
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -21,6 +21,7 @@ global_asm!(include_str!("entry.S"), include_str!("ap_entry.S"), options(att_syn
 extern "C" fn boot_start(protocol: u32, data: u64, image: usize) -> ! {
     let boot_tsc = time::tsc();
     IMAGE_BASE.store(image, Ordering::Relaxed);
+    tdx::detect();
     serial::init();
     cpu::local::init(0);
     gdt::init(0);
@@ -28,8 +29,11 @@ extern "C" fn boot_start(protocol: u32, data: u64, image: usize) -> ! {
     logger::init();
 
     let protocol = if protocol == 0 { Protocol::Linux } else { Protocol::Pvh };
+    // No loader of TDs uses it, so nobody says that what such a loader passes was measured.
+    assert!(!tdx::is_active() || protocol == Protocol::Linux, "tdx: the PVH entry is not for TDs");
     let loader = loader::read(protocol, data, &read_physical).unwrap_or_else(|why| panic!("{why}"));
     keep_command_line(&loader);
+    tdx::check(command_line());
     let platform = find_platform(&loader);
     init_memory(&loader);
     publish(&loader);
@@ -115,6 +119,8 @@ pub(crate) fn platform() -> Option<&'static Platform> {
 
 /// Read while the early tables still map all that firmware may have written to.
 fn find_platform(loader: &LoaderInfo) -> &'static Platform {
+    // Elsewhere it can be searched for; a TD's memory may not be touched where firmware has not been.
+    assert!(!tdx::is_active() || loader.rsdp.is_some(), "tdx: the loader names no ACPI tables");
     PLATFORM.call_once(|| {
         acpi::read(loader.rsdp, &read_physical).unwrap_or_else(|why| {
             log::warn!("acpi: {why}: one CPU, no power off");
@@ -131,7 +137,8 @@ fn init_memory(loader: &LoaderInfo) {
     if loader.memory.is_truncated() {
         log::warn!("the memory map has too many entries: some were dropped");
     }
-    let map = EarlyMap { regions: loader.memory.regions(), reserved: &reserved };
+    let regions = loader.memory.regions();
+    let map = EarlyMap { regions, reserved: &reserved, can_accept: tdx::is_active() };
     // SAFETY: the boot CPU on the early tables, once; the map is the loader's, and all that is taken is named.
     unsafe { mm::init(&map) };
 }

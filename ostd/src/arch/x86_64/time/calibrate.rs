@@ -2,8 +2,8 @@
 
 use super::tsc;
 use crate::acpi::Platform;
-use crate::arch::{apic, cpuid};
-use x86_64::instructions::port::Port;
+use crate::arch::{apic, cpuid, port};
+use crate::tdx;
 
 /// Frequencies in Hz.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +29,11 @@ pub(crate) fn run(platform: &Platform) -> Result<Frequencies, &'static str> {
         && cpuid::has_tsc_deadline()
     {
         return Ok(Frequencies { tsc, apic_timer: 0 });
+    }
+    if tdx::is_active() {
+        // The module fixes both: its crystal clock drives the APIC timer too. What the host's clocks say is worth nothing.
+        let tsc = known.ok_or("CPUID names no TSC frequency")?;
+        return Ok(Frequencies { tsc, apic_timer: cpuid::leaf(0x15, 0).ecx.into() });
     }
     let pm_timer = platform.fadt.and_then(|fadt| fadt.pm_timer).map(Reference::PmTimer);
     let measured =
@@ -89,7 +94,7 @@ impl Reference {
     fn read(self) -> u32 {
         match self {
             // SAFETY: reading the PM timer's port, as the FADT names it, has no effect.
-            Self::PmTimer(port) => unsafe { Port::new(port).read() },
+            Self::PmTimer(at) => unsafe { port::read(at) },
             Self::Pit => {
                 outb(PIT_COMMAND, 0x80); // latch
                 let low = u32::from(inb(PIT_CHANNEL_2));
@@ -99,14 +104,14 @@ impl Reference {
     }
 }
 
-fn outb(port: u16, value: u8) {
+fn outb(at: u16, value: u8) {
     // SAFETY: only called with the 8254's ports, which affect no memory.
-    unsafe { Port::new(port).write(value) }
+    unsafe { port::write(at, value) }
 }
 
-fn inb(port: u16) -> u8 {
+fn inb(at: u16) -> u8 {
     // SAFETY: only called with the 8254's ports, which affect no memory.
-    unsafe { Port::new(port).read() }
+    unsafe { port::read(at) }
 }
 
 fn measure(reference: Reference) -> Option<Frequencies> {

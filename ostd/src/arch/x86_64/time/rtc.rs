@@ -1,6 +1,6 @@
 //! The CMOS real-time clock (Motorola MC146818), read once at boot. It is taken to hold UTC.
 
-use x86_64::instructions::port::Port;
+use crate::arch::port;
 
 const INDEX: u16 = 0x70;
 const DATA: u16 = 0x71;
@@ -15,9 +15,9 @@ const POLL_LIMIT: u32 = 20_000;
 
 fn read(index: u8) -> u8 {
     // SAFETY: selects a CMOS register; NMI stays enabled (bit 7 clear). No memory is affected.
-    unsafe { Port::new(INDEX).write(index) };
+    unsafe { port::write(INDEX, index) };
     // SAFETY: reads the selected register.
-    unsafe { Port::new(DATA).read() }
+    unsafe { port::read(DATA) }
 }
 
 /// Seconds since the Unix epoch; `None` if the clock gives no sensible date. `century` is the FADT's CMOS index.

@@ -5,6 +5,7 @@ pub(crate) mod idt;
 use crate::cpu::local;
 use crate::irq;
 use crate::mm::user_io::handle_kernel_fault;
+use crate::tdx;
 use core::arch::global_asm;
 use core::fmt;
 use x86_64::registers::control::Cr2;
@@ -82,7 +83,16 @@ extern "C" fn kernel_trap(frame: &mut TrapFrame) {
                 crate::task::on_interrupt_exit();
             }
         }
+        tdx::exception::VECTOR if tdx::is_active() => virtualized(frame),
         _ => die(frame),
+    }
+}
+
+/// An instruction of ours that the TDX module leaves to us.
+fn virtualized(frame: &mut TrapFrame) {
+    let TrapFrame { rax, rbx, rcx, rdx, rip, .. } = frame;
+    if let Err(info) = tdx::exception::serve(tdx::exception::Interrupted { rax, rbx, rcx, rdx, rip }, false) {
+        crate::panic::die(format_args!("virtualization exception in the kernel: {info:x?}"), frame);
     }
 }
 

@@ -1,16 +1,17 @@
-//! Memory that devices see (D6). Both kinds hand out device addresses only through this interface, so that inside a TD they can be backed by
-//! shared bounce pages without any driver noticing.
+//! Memory that devices see (D6). Both kinds hand out device addresses only through this interface, and no driver notices what is behind it.
 //!
-//! The seam is [`Backing`]: today every transfer is direct, the device address being the physical one. In a TD a second variant holds
-//! a slot of a pool of shared pages: [`DmaCoherent`] then lives in the pool for good, [`DmaStream::new`] copies into a slot for
-//! [`Direction::ToDevice`], and [`DmaStream::finish`] copies out of it for [`Direction::FromDevice`]. Until that pool exists, a machine that says
-//! it is a TD gets no DMA memory at all (see `backing`), rather than private pages that a device cannot reach.
+//! Outside of a TD every transfer is direct, the device address being the physical one. In a TD a device reaches the pages of [`pool`] and nothing else:
+//! [`DmaCoherent`] lives there, and a [`DmaStream`] goes through a copy there.
+
+pub(super) mod pool;
 
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
-use super::{PAGE_SIZE, Paddr, Segment, UFrame};
-use crate::{Error, Result};
+use super::{PAGE_SIZE, Segment, UFrame, kspace, machine};
+use crate::{Result, tdx};
+#[cfg(target_os = "none")]
+pub(super) use pool::{open as open_pool, take as take_pool};
 
 /// Which way the data goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,50 +22,12 @@ pub enum Direction {
     FromDevice,
 }
 
-/// How a device gets at memory.
-#[derive(Clone, Copy, Debug)]
-enum Backing {
-    /// At its physical address.
-    Direct,
-}
-
-impl Backing {
-    /// What this machine needs.
-    fn of_machine() -> Result<Self> {
-        if is_confidential() { Err(Error::NoResource) } else { Ok(Self::Direct) }
-    }
-
-    fn device_address(self, paddr: Paddr) -> u64 {
-        match self {
-            Self::Direct => paddr as u64,
-        }
-    }
-}
-
-/// Whether the host must not see our memory: CPUID leaf 0x21 names a TD (D3).
-fn is_confidential() -> bool {
-    #[cfg(target_os = "none")]
-    {
-        // Remembered: CPUID leaves the machine in every VM.
-        static ANSWER: spin::Once<bool> = spin::Once::new();
-        *ANSWER.call_once(|| {
-            core::arch::x86_64::__cpuid(0).eax >= 0x21 && {
-                let id = core::arch::x86_64::__cpuid_count(0x21, 0);
-                [id.ebx, id.edx, id.ecx] == [*b"Inte", *b"lTDX", *b"    "].map(u32::from_le_bytes)
-            }
-        })
-    }
-    #[cfg(not(target_os = "none"))]
-    false
-}
-
 /// Memory that CPU and device use at the same time: rings, mailboxes. All access is by value, at aligned offsets, and
 /// what is read is the device's claim.
 #[derive(Debug)]
 pub struct DmaCoherent {
     segment: Segment,
     len: usize,
-    backing: Backing,
 }
 
 macro_rules! accessors {
@@ -90,16 +53,14 @@ impl DmaCoherent {
     /// `len` zeroed bytes, page-aligned and contiguous for the device.
     ///
     /// # Errors
-    /// [`Error::NoMemory`]; [`Error::InvalidArgument`] for no bytes; [`Error::NoResource`] where devices cannot reach memory.
+    /// [`crate::Error::NoMemory`]; [`crate::Error::InvalidArgument`] for no bytes.
     pub fn alloc(len: usize) -> Result<Self> {
-        let backing = Backing::of_machine()?;
-        let segment = Segment::alloc_zeroed(len.div_ceil(PAGE_SIZE))?;
-        Ok(Self { segment, len, backing })
+        Ok(Self { segment: Segment::alloc_shared(len.div_ceil(PAGE_SIZE))?, len })
     }
 
     /// The address to give to the device.
     pub fn device_address(&self) -> u64 {
-        self.backing.device_address(self.segment.paddr())
+        self.segment.paddr() as u64
     }
 
     /// Length in bytes.
@@ -141,32 +102,56 @@ impl DmaCoherent {
     }
 }
 
-/// One transfer from or to frames of ours: keeps them alive and, in a TD, goes through the bounce pool.
+/// One transfer from or to frames of ours: keeps them alive and, in a TD, goes through the pool.
 #[derive(Debug)]
 pub struct DmaStream {
     frames: Vec<UFrame>,
-    backing: Backing,
+    direction: Direction,
+    bounce: Option<Segment>,
 }
 
 impl DmaStream {
     /// Prepares `frames` for a transfer; for [`Direction::ToDevice`] their bytes are visible to the device from here on.
     ///
     /// # Errors
-    /// [`Error::NoMemory`] if the bounce pool is exhausted; [`Error::NoResource`] where devices cannot reach memory.
-    pub fn new(frames: Vec<UFrame>, _direction: Direction) -> Result<Self> {
+    /// [`crate::Error::NoMemory`] if the pool is exhausted, [`crate::Error::InvalidArgument`] for no frames at all.
+    pub fn new(frames: Vec<UFrame>, direction: Direction) -> Result<Self> {
         // Direct transfers need no copy either way: DMA is coherent on x86.
-        Ok(Self { frames, backing: Backing::of_machine()? })
+        let bounce = if tdx::is_active() { Some(Segment::alloc_shared(frames.len())?) } else { None };
+        let stream = Self { frames, direction, bounce };
+        if direction == Direction::ToDevice {
+            stream.each_page(|bounce, frame| copy_page(bounce, frame));
+        }
+        Ok(stream)
     }
 
     /// The device address of the `index`th frame; each is one page. Panics if there is no such frame.
     pub fn device_address(&self, index: usize) -> u64 {
-        self.backing.device_address(self.frames[index].paddr())
+        let frame = &self.frames[index];
+        self.bounce.as_ref().map_or(frame.paddr(), |bounce| bounce.paddr() + index * PAGE_SIZE) as u64
     }
 
     /// Ends the transfer: for [`Direction::FromDevice`] the bytes are in the frames afterwards. Call after the device is done with it.
     pub fn finish(self) -> Vec<UFrame> {
+        if self.direction == Direction::FromDevice {
+            self.each_page(|bounce, frame| copy_page(frame, bounce));
+        }
         self.frames
     }
+
+    /// Calls `f` with each page of the pool that stands for a frame, and the frame.
+    fn each_page(&self, f: impl Fn(*mut u8, *mut u8)) {
+        let Some(bounce) = &self.bounce else { return };
+        for (index, frame) in self.frames.iter().enumerate() {
+            f(bounce.at(index * PAGE_SIZE, PAGE_SIZE), kspace::phys_to_ptr(frame.paddr()));
+        }
+    }
+}
+
+/// Copies a page of a segment to a frame of untyped memory, or back.
+fn copy_page(to: *mut u8, from: *const u8) {
+    // SAFETY: `each_page` gives whole pages, one of the pool's and one that is not; both may be written by anybody at any time.
+    unsafe { machine::copy_untyped(to, from, PAGE_SIZE) };
 }
 
 #[cfg(test)]

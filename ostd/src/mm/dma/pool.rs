@@ -1,0 +1,122 @@
+//! The memory that devices reach in a TD: taken at boot, shared with the host in one call, and mapped as shared memory and in no other way from then on. No
+//! page ever changes sides, so a transfer costs a copy and no call to the host. What is free is known to private memory only.
+
+use core::ops::Range;
+
+use alloc::vec::Vec;
+
+use super::super::frame::buddy::{Buddy, NONE, Store};
+use super::super::{PAGE_SIZE, Paddr};
+use crate::sync::SpinLock;
+use crate::{Error, Result};
+
+struct Pool {
+    start: Paddr,
+    buddy: Buddy,
+    marks: Marks,
+}
+
+static POOL: SpinLock<Option<Pool>> = SpinLock::new(None);
+
+/// For each page: the order of the free block that starts there, and its neighbours.
+struct Marks(Vec<(Option<usize>, (u32, u32))>);
+
+/// `count` contiguous pages, as whoever had them before left them.
+pub(in crate::mm) fn alloc(count: usize) -> Result<Paddr> {
+    if count == 0 {
+        return Err(Error::InvalidArgument);
+    }
+    let mut pool = POOL.lock_irq();
+    let Pool { start, buddy, marks } = pool.as_mut().ok_or(Error::NoResource)?;
+    let page = buddy.alloc(marks, count).ok_or(Error::NoMemory)?;
+    Ok(*start + page as usize * PAGE_SIZE)
+}
+
+/// Gives pages back.
+pub(in crate::mm) fn free(at: Paddr, count: usize) {
+    if let Some(Pool { start, buddy, marks }) = POOL.lock_irq().as_mut() {
+        let first = (at - *start) / PAGE_SIZE;
+        buddy.free_range(marks, first as u32, (first + count) as u32);
+    }
+}
+
+/// Takes the pool's memory, a sixteenth of all within bounds; nothing outside of a TD.
+#[cfg(target_os = "none")]
+pub(in crate::mm) fn take(free: &mut super::super::early::FreeRanges) -> Range<Paddr> {
+    use crate::tdx::{self, memory::LARGE_PAGE};
+
+    const BOUNDS: (usize, usize) = (8 << 20, 64 << 20);
+    if !tdx::is_active() {
+        return 0..0;
+    }
+    let total: usize = free.iter().map(|stretch| stretch.range.len()).sum();
+    let len = (total / 16).clamp(BOUNDS.0, BOUNDS.1).next_multiple_of(LARGE_PAGE);
+    free.take_large_pages(len).expect("the machine has memory for devices")
+}
+
+/// Shares the memory that [`take`] took, which must be mapped as shared only by now.
+#[cfg(target_os = "none")]
+pub(in crate::mm) fn open(range: Range<Paddr>) {
+    if !range.is_empty() {
+        crate::tdx::share(range.clone());
+        fill(range);
+    }
+}
+
+fn fill(range: Range<Paddr>) {
+    let pages = range.len() / PAGE_SIZE;
+    let mut pool = Pool {
+        start: range.start,
+        buddy: Buddy::new(),
+        marks: Marks(alloc::vec![(None, (NONE, NONE)); pages]),
+    };
+    pool.buddy.free_range(&mut pool.marks, 0, pages as u32);
+    *POOL.lock_irq() = Some(pool);
+}
+
+impl Store for Marks {
+    fn free_order(&self, page: u32) -> Option<usize> {
+        // The last block's buddy may lie beyond the end.
+        self.0.get(page as usize)?.0
+    }
+
+    fn set_free_order(&mut self, page: u32, order: Option<usize>) {
+        self.0[page as usize].0 = order;
+    }
+
+    fn links(&self, page: u32) -> (u32, u32) {
+        self.0[page as usize].1
+    }
+
+    fn set_links(&mut self, page: u32, links: (u32, u32)) {
+        self.0[page as usize].1 = links;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::{alloc, fill, free};
+    use crate::Error;
+    use crate::mm::PAGE_SIZE;
+    use crate::mm::host::tests::boot;
+
+    #[test]
+    fn pages_are_handed_out_once_and_come_back() {
+        const START: usize = 0x4000_0000;
+        boot();
+        assert_eq!(alloc(1), Err(Error::NoResource), "there is no pool outside of a TD");
+        fill(START..START + 24 * PAGE_SIZE);
+        assert_eq!(alloc(0), Err(Error::InvalidArgument));
+        let runs: Vec<_> = [3, 16, 1, 4].map(|count| (alloc(count).unwrap(), count)).into();
+        assert_eq!(alloc(1), Err(Error::NoMemory), "24 pages are 3 + 16 + 1 + 4");
+        let mut pages: Vec<_> =
+            runs.iter().flat_map(|(at, count)| (0..*count).map(move |i| at + i * PAGE_SIZE)).collect();
+        pages.sort_unstable();
+        pages.dedup();
+        assert_eq!((pages.len(), pages[0], pages[23]), (24, START, START + 23 * PAGE_SIZE));
+        runs.into_iter().for_each(|(at, count)| free(at, count));
+        assert_eq!(alloc(16), Ok(START));
+    }
+}
