@@ -15,6 +15,9 @@ pub fn start() {
     };
     crate::fs::pipe::register();
     crate::device::tty::register();
+    if let Err(error) = crate::device::tdx::register() {
+        panic!("no device of the trust domain: {error:?}");
+    }
     if let Err(error) = crate::net::init() {
         panic!("no network: {error:?}");
     }

@@ -5,5 +5,6 @@ pub mod bus;
 pub mod disk;
 pub mod mem;
 pub mod registry;
+pub mod tdx;
 pub mod tty;
 pub mod virtio;

@@ -1,6 +1,7 @@
 //! Files: the VFS, file systems, open files and descriptor tables.
 
 pub mod cgroupfs;
+pub mod configfs;
 pub mod devpts;
 pub mod devtmpfs;
 pub mod fd_table;
@@ -33,6 +34,7 @@ pub fn init() -> Result<Arc<MountNs>> {
     proc::register();
     sysfs::register();
     cgroupfs::register();
+    configfs::register();
     crate::mm::reclaim::register_shrinker(vfs::dentry_cache::shrink);
     initramfs::mount_root(ostd::boot::info().initramfs)
 }

@@ -62,7 +62,8 @@ impl Volume {
 }
 
 impl Face {
-    fn metadata(&self, (uid, gid): Owner, links: u32, size: u64) -> Metadata {
+    /// For stat(2).
+    pub fn metadata(&self, (uid, gid): Owner, links: u32, size: u64) -> Metadata {
         Metadata {
             dev: self.device,
             ino: self.ino,

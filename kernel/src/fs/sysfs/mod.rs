@@ -7,6 +7,7 @@ mod block;
 mod char_device;
 mod cpus;
 mod network;
+mod tdx;
 
 use super::synthetic::{Directory, Text, Volume};
 use super::vfs::file_system::{
@@ -56,6 +57,11 @@ pub fn register() {
     at("kernel").text("uevent_seqnum", |text| line(text, 0));
     cpus::fill(&at("devices/system"));
     network::fill(&TREE.volume, &at("class"), &at("devices/virtual"));
+    tdx::fill();
+    // Where configfs is mounted.
+    if ostd::tdx::is_active() {
+        at("kernel").subdirectory("config");
+    }
     registry::observe_nodes(show);
 }
 

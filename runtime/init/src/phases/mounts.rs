@@ -26,15 +26,16 @@ pub fn mount_all() -> Result<(), Error> {
     // Layers are unpacked here; a container executes and has devices and set-id programs from them.
     mount("/run", "tmpfs", MountFlags::empty(), "mode=0755")?;
     mount("/tmp", "tmpfs", no_set_id | MountFlags::NODEV, "mode=1777")?;
-    mount_cgroups(protected)
+    // The hierarchy of control groups, and in a trust domain where quotes are asked for.
+    mount_if_known("/sys/fs/cgroup", "cgroup2", protected)?;
+    mount_if_known("/sys/kernel/config", "configfs", protected)
 }
 
-/// Mounts the hierarchy of control groups, where the kernel has one.
-fn mount_cgroups(flags: MountFlags) -> Result<(), Error> {
-    const FOLDER: &str = "/sys/fs/cgroup";
-    match rustix::mount::mount("cgroup2", FOLDER, "cgroup2", flags, c"") {
+/// Mounts a file system where the kernel has it.
+fn mount_if_known(folder: &str, kind: &str, flags: MountFlags) -> Result<(), Error> {
+    match rustix::mount::mount(kind, folder, kind, flags, c"") {
         Ok(()) | Err(Errno::BUSY | Errno::NODEV | Errno::NOENT) => Ok(()),
-        Err(errno) => Err(Error::system(format!("mount `{FOLDER}`"))(errno)),
+        Err(errno) => Err(Error::system(format!("mount `{folder}`"))(errno)),
     }
 }
 
