@@ -8,12 +8,16 @@ mod build;
 mod layout;
 mod load;
 mod machine;
+mod measure;
 mod payload;
+mod quoting;
 
 pub use build::build_bare;
 pub use load::{Accept, Domain};
 pub use machine::machine;
+pub use measure::{Measured, Measurement};
 pub use payload::Payload;
+pub use quoting::{QuoteVersion, Quoting};
 
 /// The module's package.
 pub const MODULE: &str = "coffer-tdsim-module";

@@ -9,6 +9,7 @@ use coffer_tdsim_rules::layout::{HIGH_BASE, LARGE_PAGE, Memory, PAGE};
 use coffer_tdsim_rules::pack::{HEADER_LEN, Header, MAX_REGIONS, REGION_LEN, Region};
 
 use crate::layout::{COMMAND_LINE, Firmware, RAM_START, Ranges, ZERO_PAGE, e820, ram};
+use crate::measure::{Measured, measure};
 use crate::payload::Payload;
 
 /// How much memory the loader accepts before it starts the payload.
@@ -45,6 +46,8 @@ pub struct Domain {
     pub canaries: Vec<[u8; 16]>,
 }
 
+/// Where the list of memory is in the zero page.
+const E820: usize = 0x2d0;
 /// ATTRIBUTES.SEPT_VE_DISABLE.
 const SEPT_VE_DISABLE: u64 = 1 << 28;
 /// x87, SSE, AVX, AVX-512, PKRU.
@@ -78,7 +81,7 @@ impl Domain {
     ///
     /// # Errors
     /// If the payload does not fit, or what was asked for is out of range.
-    pub fn pack(&self, payload: &Payload) -> anyhow::Result<Vec<u8>> {
+    pub fn pack(&self, payload: &Payload) -> anyhow::Result<(Vec<u8>, Measured)> {
         ensure!((1..=8).contains(&self.cpus), "1 to 8 CPUs");
         ensure!(
             self.memory_mib >= 128 && self.memory_mib.is_multiple_of(2),
@@ -100,7 +103,8 @@ impl Domain {
         accepted.add(kernel.clone());
         accepted.add(initramfs.clone());
         let list = e820(&memory, &accepted);
-        let mut line = payload.command_line.clone().into_bytes();
+        let line = format!("{} {}", payload.command_line, payload.added_words);
+        let mut line = line.trim().as_bytes().to_vec();
         line.push(0);
         ensure!(line.len() <= 4096, "a command line of more than 4 KiB");
         let zero_page = zero_page(payload, &list, initramfs.start);
@@ -118,8 +122,13 @@ impl Domain {
         let gdt = gdt();
         contents.push((firmware.gdt()..firmware.mailbox(), &gdt));
         accepted.add(firmware.nvs().start..firmware.reclaimable().end);
-        let header = self.header(&firmware, image.entry);
-        write(header, &contents, &accepted, &memory, &self.canaries)
+        let measured = measure(&payload.booted, &zero_page[E820..], &payload.added_words);
+        contents.push((firmware.log().0..firmware.log().0 + firmware.log().1, &measured.log));
+        let mut header = self.header(&firmware, image.entry);
+        header.measurements[0] = measured.mr_td;
+        header.measurements[1..5].copy_from_slice(&measured.rtmr);
+        let pack = write(header, &contents, &accepted, &memory, &self.canaries)?;
+        Ok((pack, measured.clone()))
     }
 
     fn accepted(&self, memory: &Memory) -> Ranges {
@@ -203,9 +212,10 @@ fn zero_page(payload: &Payload, list: &[(Range<u64>, crate::layout::Kind)], init
     put(HEADER, &payload.image.setup_header);
     put(0x1e8, &[list.len() as u8]);
     for (number, (range, kind)) in list.iter().enumerate() {
-        put(0x2d0 + number * 20, &range.start.to_le_bytes());
-        put(0x2d8 + number * 20, &(range.end - range.start).to_le_bytes());
-        put(0x2e0 + number * 20, &(*kind as u32).to_le_bytes());
+        let at = E820 + number * 20;
+        put(at, &range.start.to_le_bytes());
+        put(at + 8, &(range.end - range.start).to_le_bytes());
+        put(at + 16, &(*kind as u32).to_le_bytes());
     }
     if !payload.initramfs.is_empty() {
         put(0x218, &(initramfs as u32).to_le_bytes());
@@ -252,9 +262,10 @@ mod tests {
         };
         Payload {
             image,
-            kernel_file: Vec::new(),
+            booted: crate::measure::Booted::Kernel([3; 48]),
             initramfs: vec![2; 3 << 20],
             command_line: "a=b".to_owned(),
+            added_words: "c".to_owned(),
         }
     }
 
@@ -263,7 +274,7 @@ mod tests {
         for accept in [Accept::All, Accept::Below(0), Accept::Below(64)] {
             for memory_mib in [512, 4096] {
                 let domain = Domain { accept, memory_mib, canaries: vec![[7; 16]], ..Domain::default() };
-                let pack = domain.pack(&payload()).unwrap();
+                let (pack, _) = domain.pack(&payload()).unwrap();
                 let header = Header::parse(&pack).unwrap();
                 let mut all: Vec<_> = regions(&pack, &header).map(|(region, _)| region).collect();
                 assert_eq!(all.len() as u64, header.regions);

@@ -7,10 +7,11 @@ use coffer_qemu::accelerator::Accelerator;
 use coffer_qemu::{Boot, Machine};
 
 use crate::load::Domain;
+use crate::quoting::Quoting;
 
 /// A machine of `deploy/qemu` that runs the module with a pack: its devices reach shared memory only.
 #[must_use]
-pub fn machine(domain: &Domain, module: &Path, pack: &Path) -> Machine {
+pub fn machine(domain: &Domain, module: &Path, pack: &Path, quoting: Option<&Quoting>) -> Machine {
     let boot = Boot::Direct {
         kernel: module.to_path_buf(),
         initramfs: Some(pack.to_path_buf()),
@@ -21,6 +22,7 @@ pub fn machine(domain: &Domain, module: &Path, pack: &Path) -> Machine {
     machine.accelerator = Accelerator::Tcg;
     machine.memory_mib = u32::try_from(domain.memory().machine_size() >> 20).unwrap_or(u32::MAX);
     machine.extra = arguments(domain);
+    machine.extra.extend(quoting.map(Quoting::arguments).unwrap_or_default());
     machine
 }
 

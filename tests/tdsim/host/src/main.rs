@@ -1,14 +1,16 @@
 //! `coffer-tdsim run FILE`: a trust domain on the simulated TDX module, with its console on standard output.
 #![forbid(unsafe_code)]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, Parser};
 use coffer_qemu::{Disk, Ended};
-use coffer_tdsim::{Accept, Domain, MODULE, Payload, build_bare, machine};
+use coffer_tdsim::{
+    Accept, Domain, MODULE, Measured, Measurement, Payload, QuoteVersion, Quoting, build_bare, machine,
+};
 use coffer_tdsim_rules::pack::Flags;
 
 /// Runs trust domains on a simulated TDX module.
@@ -55,6 +57,12 @@ struct Run {
     /// Seconds until the machine is ended.
     #[arg(long, default_value_t = 300)]
     timeout: u64,
+    /// A folder for root certificate, collateral, measurements and event log of this run.
+    #[arg(long)]
+    evidence: Option<PathBuf>,
+    /// Quotes of version 5, with bodies of TDX 1.5, rather than 4.
+    #[arg(long)]
+    quote_v5: bool,
     /// Further arguments for QEMU.
     #[arg(last = true)]
     extra: Vec<String>,
@@ -77,13 +85,17 @@ fn execute(run: &Run) -> anyhow::Result<ExitCode> {
     if let Some(path) = &run.initrd {
         payload.initramfs = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     }
-    payload.command_line = format!("{} {}", payload.command_line, run.append).trim().to_owned();
+    payload.added_words.clone_from(&run.append);
     let domain = domain(run)?;
     let folder = tempfile::tempdir().context("cannot make a folder")?;
     let pack = folder.path().join("pack");
-    std::fs::write(&pack, domain.pack(&payload)?).context("cannot write the pack")?;
+    let (bytes, measured) = domain.pack(&payload)?;
+    std::fs::write(&pack, bytes).context("cannot write the pack")?;
+    let evidence = run.evidence.clone().unwrap_or_else(|| folder.path().to_path_buf());
+    let quoting = Quoting::start(&evidence, if run.quote_v5 { QuoteVersion::V5 } else { QuoteVersion::V4 })?;
+    write_measurements(&evidence, &measured)?;
 
-    let mut machine = machine(&domain, &build_bare(MODULE)?, &pack);
+    let mut machine = machine(&domain, &build_bare(MODULE)?, &pack, Some(&quoting));
     for (number, disk) in run.disk.iter().enumerate() {
         let (serial, path) = match disk.split_once('=') {
             Some((serial, path)) => (serial.to_owned(), path),
@@ -102,6 +114,17 @@ fn execute(run: &Run) -> anyhow::Result<ExitCode> {
         Ended::PoweredOff | Ended::DebugExit(0x10) => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
     })
+}
+
+/// What a policy may ask for, a register a line; and the log.
+fn write_measurements(folder: &Path, measured: &Measured) -> anyhow::Result<()> {
+    let names = ["mrtd", "rtmr0", "rtmr1", "rtmr2"];
+    let values = [measured.mr_td].into_iter().chain(measured.rtmr);
+    let hex = |value: Measurement| value.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let lines: String =
+        names.iter().zip(values).map(|(name, value)| format!("{name} = [\"{}\"]\n", hex(value))).collect();
+    std::fs::write(folder.join("measurements.toml"), lines).context("cannot write the measurements")?;
+    std::fs::write(folder.join("event-log"), &measured.log).context("cannot write the event log")
 }
 
 fn domain(run: &Run) -> anyhow::Result<Domain> {

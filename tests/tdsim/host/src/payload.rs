@@ -1,19 +1,25 @@
 //! What is to run in the domain, read from the files that real machines boot.
 
 use anyhow::{Context as _, bail, ensure};
+use coffer_image_builder::authenticode;
 use object::{Object as _, ObjectSection as _, ObjectSegment as _};
+use sha2::{Digest as _, Sha384};
+
+use crate::measure::Booted;
 
 /// A kernel with what its loader gives to it.
 #[derive(Debug, Clone)]
 pub struct Payload {
     /// The kernel as it lies in memory.
     pub image: Image,
-    /// The file that it was read from, for its measurement.
-    pub kernel_file: Vec<u8>,
+    /// What its loader measures.
+    pub booted: Booted,
     /// Its initramfs.
     pub initramfs: Vec<u8>,
     /// Its command line.
     pub command_line: String,
+    /// Words behind it that are not part of the file.
+    pub added_words: String,
 }
 
 /// A kernel in memory.
@@ -48,7 +54,9 @@ impl Payload {
     }
 
     fn new(file: &[u8], image: Image) -> anyhow::Result<Self> {
-        Ok(Self { image, kernel_file: file.to_vec(), initramfs: Vec::new(), command_line: String::new() })
+        let booted = Booted::Kernel(Sha384::digest(file).into());
+        let (command_line, added_words) = Default::default();
+        Ok(Self { image, booted, initramfs: Vec::new(), command_line, added_words })
     }
 }
 
@@ -63,9 +71,21 @@ fn unified(file: &[u8]) -> anyhow::Result<Payload> {
         Ok(data.get(..len).unwrap_or(data).to_vec())
     };
     let mut payload = Payload::read(&section(".linux")?).context("section .linux")?;
+    payload.booted = Booted::Unified(authenticode_hash(file)?);
     payload.initramfs = section(".initrd")?;
     payload.command_line = String::from_utf8(section(".cmdline")?).context("section .cmdline")?;
     Ok(payload)
+}
+
+fn authenticode_hash(file: &[u8]) -> anyhow::Result<[u8; 48]> {
+    let digits = authenticode::sha384(file)?;
+    let byte = |number: usize| {
+        digits
+            .get(2 * number..2 * number + 2)
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok())
+            .unwrap_or(0)
+    };
+    Ok(core::array::from_fn(byte))
 }
 
 fn elf(file: &[u8]) -> anyhow::Result<Image> {

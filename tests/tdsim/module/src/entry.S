@@ -12,7 +12,7 @@
 .set CR0_PE_NE_WP_PG, 0x80010021
 .set CR4_PAE_OSXSAVE, 0x40020
 .set CR4_LA57, 0x1000
-.set STACK_SIZE, 0x10000
+.set STACK_SIZE, 0x40000
 
 .section .note.pvh, "a", @note
 .balign 4

@@ -12,6 +12,7 @@ mod console;
 mod end;
 mod exits;
 mod guest;
+mod hash;
 mod memory;
 mod npt;
 mod ports;

@@ -11,7 +11,7 @@ use crate::npt::NestedTables;
 use crate::svm::{self, Registers};
 use crate::td::{MAX_CPUS, Mapping, Td};
 use crate::vcpu::Vcpu;
-use crate::{apic, console, memory, smp};
+use crate::{apic, console, memory, smp, vmcall};
 
 /// Makes the domain. `start_info` is Xen's `hvm_start_info`.
 pub fn start(start_info: u64) -> &'static Td {
@@ -36,7 +36,17 @@ pub fn start(start_info: u64) -> &'static Td {
     let pages = Pages::new(states, header.split_every as usize);
     let mapping = Mutex::new(Mapping { pages, tables: NestedTables::new(header.gpaw) });
     let tsc_ratio = measure_tsc();
-    let td = smp::TD.call_once(|| Td { header, pack, tsc_ratio, mapping, vcpus, vmm: Default::default() });
+    let [_, rtmr @ .., _, _, _] = header.measurements;
+    let td = smp::TD.call_once(|| Td {
+        header,
+        pack,
+        tsc_ratio,
+        mapping,
+        rtmr: Mutex::new(rtmr),
+        mac_key: svm::random(),
+        vcpus,
+        vmm: vmcall::Vmm::new(),
+    });
     fill(td, acpi, u64_at(&info, 32));
     let root = td.mapping.lock().tables.root;
     for vcpu in &td.vcpus {

@@ -222,6 +222,16 @@ pub fn take_nmi() {
     unsafe { asm!("stgi", "nop", "clgi") };
 }
 
+/// Random bytes.
+pub fn random() -> [u8; 32] {
+    core::array::from_fn(|_| {
+        let value: u64;
+        // SAFETY: QEMU's processor has it, and it never fails there.
+        unsafe { asm!("rdrand {}", out(reg) value, options(nomem, nostack)) };
+        value as u8
+    })
+}
+
 /// An entry of the interrupt descriptor table.
 #[derive(Clone, Copy)]
 #[repr(C)]

@@ -23,6 +23,10 @@ pub struct Td {
     pub tsc_ratio: u32,
     /// Pages and the tables that map them.
     pub mapping: Mutex<Mapping>,
+    /// RTMR0 to RTMR3.
+    pub rtmr: Mutex<[[u8; 48]; 4]>,
+    /// With which reports are authenticated: of this run.
+    pub mac_key: [u8; 32],
     /// Processors that have not been taken yet.
     pub vcpus: [Mutex<Option<Vcpu>>; MAX_CPUS],
     /// What calls to the VMM need to keep.

@@ -15,5 +15,6 @@ pub mod layout;
 pub mod msr;
 pub mod pack;
 pub mod page;
+pub mod report;
 pub mod status;
 pub mod ve;

@@ -17,6 +17,8 @@ impl Status {
     pub const PAGE_ALREADY_ACCEPTED: Self = Self(0x0000_0B0A << 32);
     /// The page is mapped at a smaller size.
     pub const PAGE_SIZE_MISMATCH: Self = Self(0xC000_0B0B << 32);
+    /// A report's MAC is not this platform's.
+    pub const INVALID_REPORT_MAC: Self = Self(0xC000_0F02 << 32);
     /// No such metadata field.
     pub const METADATA_FIELD_ID_INCORRECT: Self = Self(0xC000_0C00 << 32);
     /// The field may not be written, or not these bits.

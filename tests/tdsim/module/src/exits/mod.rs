@@ -50,7 +50,7 @@ pub fn run(td: &Td, vcpu: &mut Vcpu) -> ! {
             ));
         }
         dispatch(td, vcpu);
-        vmcall::advance(td, vcpu);
+        vmcall::advance(td);
     }
 }
 

@@ -7,6 +7,8 @@ mod vp;
 
 use coffer_tdsim_rules::status::{Operand, Status};
 
+pub use self::report::is_genuine;
+
 use crate::td::Td;
 use crate::vcpu::Vcpu;
 use crate::vmcall;
@@ -14,7 +16,7 @@ use crate::vmcall;
 type Leaf = fn(&Td, &mut Vcpu) -> Status;
 
 /// Number, leaf. What is not in the table is an invalid operand.
-const LEAVES: [(u16, Leaf); 10] = [
+const LEAVES: [(u16, Leaf); 11] = [
     (0, vmcall::execute),
     (1, vp::info),
     (2, report::extend),
@@ -25,6 +27,7 @@ const LEAVES: [(u16, Leaf); 10] = [
     (8, fields::write_vm),
     (9, fields::read_vp),
     (11, fields::read_sys),
+    (22, report::verify),
 ];
 
 /// Does what RAX says and leaves a status there.

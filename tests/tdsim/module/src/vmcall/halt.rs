@@ -7,15 +7,15 @@ use crate::td::Td;
 use crate::vcpu::Vcpu;
 
 /// R12: whether interrupts are blocked. They stay blocked, but one that comes ends the wait all the same.
-pub fn execute(_: &Td, vcpu: &mut Vcpu) -> Answer {
+pub fn execute(td: &Td, vcpu: &mut Vcpu) -> Answer {
     // One that the guest has not let in yet is reason enough not to wait.
-    if vcpu.has_interrupt() {
-        return Answer::Success;
-    }
-    loop {
-        if let Some(vector) = svm::wait() {
+    while !vcpu.has_interrupt() {
+        super::advance(td);
+        // With a quote in flight this processor looks for it rather than sleep.
+        let is_busy = td.vmm.quoting.lock().is_busy();
+        if let Some(vector) = if is_busy { svm::poll() } else { svm::wait() } {
             vcpu.inject_interrupt(vector);
-            return Answer::Success;
         }
     }
+    Answer::Success
 }

@@ -1,15 +1,21 @@
 //! TDG.VP.VMCALL, and the VMM that answers it (GHCI), a file for each family of functions.
 
 mod cpuid;
+mod fatal;
 mod halt;
 mod io;
 mod map;
 mod mmio;
 mod msr;
-mod report;
+mod quote;
+
+use core::sync::atomic::AtomicU64;
 
 use coffer_tdsim_rules::status::{Answer, Operand, Status};
 
+use spin::Mutex;
+
+use self::quote::Quoting;
 use crate::console;
 use crate::td::Td;
 use crate::vcpu::Vcpu;
@@ -28,16 +34,25 @@ const FUNCTIONS: [(u64, Function); 13] = [
     (65, unsupported),
     (0x1_0000, information),
     (0x1_0001, map::execute),
-    (0x1_0002, report::get_quote),
-    (0x1_0003, report::fatal_error),
-    (0x1_0004, report::set_notification),
+    (0x1_0002, quote::get),
+    (0x1_0003, fatal::report),
+    (0x1_0004, quote::set_notification),
 ];
 
 /// What the VMM keeps between calls.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Vmm {
     /// MapGPA calls so far.
-    pub conversions: core::sync::atomic::AtomicU64,
+    pub conversions: AtomicU64,
+    /// The quote in flight.
+    pub quoting: Mutex<Quoting>,
+}
+
+impl Vmm {
+    /// Nothing yet.
+    pub const fn new() -> Self {
+        Self { conversions: AtomicU64::new(0), quoting: Quoting::new() }
+    }
 }
 
 /// TDG.VP.VMCALL: RCX says which registers the VMM sees.
@@ -86,8 +101,8 @@ fn hide(now: &mut crate::svm::Registers, before: &crate::svm::Registers, exposed
 }
 
 /// What goes on while the guest does something else; after each exit.
-pub fn advance(td: &Td, vcpu: &mut Vcpu) {
-    let _ = (td, vcpu);
+pub fn advance(td: &Td) {
+    quote::advance(td);
 }
 
 /// WBINVD: caches are coherent here.

@@ -1,4 +1,4 @@
-//! GetQuote, ReportFatalError, SetupEventNotifyInterrupt.
+//! ReportFatalError: the guest gives up.
 
 use coffer_tdsim_rules::status::Answer;
 
@@ -6,13 +6,8 @@ use crate::td::Td;
 use crate::vcpu::Vcpu;
 use crate::{console, end};
 
-/// GetQuote.
-pub fn get_quote(_: &Td, _: &mut Vcpu) -> Answer {
-    Answer::Unsupported
-}
-
 /// ReportFatalError: R12 the code; text in registers, as Linux passes it.
-pub fn fatal_error(_: &Td, vcpu: &mut Vcpu) -> Answer {
+pub fn report(_: &Td, vcpu: &mut Vcpu) -> Answer {
     let r = &vcpu.registers;
     let words = [r.r14, r.r15, r.rbx, r.rdi, r.rsi, r.r8, r.r9, r.rdx];
     let mut text = [0; 64];
@@ -23,12 +18,4 @@ pub fn fatal_error(_: &Td, vcpu: &mut Vcpu) -> Answer {
     let words = core::str::from_utf8(&text[..len]).unwrap_or("?");
     console::say(format_args!("the guest reports a fatal error {:#x}: {words}", r.r12));
     end::exit(end::FATAL_ERROR)
-}
-
-/// SetupEventNotifyInterrupt: R12 the vector.
-pub fn set_notification(_: &Td, vcpu: &mut Vcpu) -> Answer {
-    match vcpu.registers.r12 {
-        32..=255 => Answer::Success,
-        _ => Answer::InvalidOperand,
-    }
 }
