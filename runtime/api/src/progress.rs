@@ -31,6 +31,11 @@ impl Progress {
         self.0.blocking_send(Ok(encode(line))).is_ok()
     }
 
+    /// Whether the client has gone.
+    pub fn has_nobody(&self) -> bool {
+        self.0.is_closed()
+    }
+
     /// The last line, when it went wrong.
     pub async fn fail(&self, message: &str) {
         self.send(&failure(message)).await;

@@ -9,7 +9,10 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use oci_spec::image::Digest;
+
 use crate::Error;
+use crate::digest::Hasher;
 use crate::tar::{Kind, Reader, Skip, Stream};
 
 /// How many links in a row are followed inside an archive: old `docker save` has one, a loop has no end.
@@ -32,7 +35,7 @@ pub enum Bundle {
     Archive { file: Arc<File>, index: HashMap<String, Place> },
     /// A folder with the same names as files.
     Folder(PathBuf),
-    /// A tar from a stream whose files were written into a folder, each under a number.
+    /// A tar from a stream whose files were written into a folder, each under a number, and hashed on the way.
     Spool { folder: PathBuf, index: HashMap<String, Place> },
 }
 
@@ -41,8 +44,8 @@ pub enum Bundle {
 pub enum Place {
     /// In the archive itself; both in bytes.
     Bytes { offset: u64, length: u64 },
-    /// In the file with this number.
-    Spooled(usize),
+    /// In the file with this number, which has this sha256, if it was computed.
+    Spooled { number: usize, digest: Option<Digest> },
     /// Under another name.
     Link(String),
 }
@@ -102,9 +105,13 @@ impl Bundle {
                 Kind::File => {
                     let file =
                         File::create_new(folder.join(number.to_string())).map_err(failed("write to"))?;
-                    tar.copy_data(|offset, bytes| file.write_all_at(bytes, offset))
-                        .map_err(Error::Archive)?;
-                    Place::Spooled(number)
+                    let mut content = Content::new();
+                    tar.copy_data(|offset, bytes| {
+                        content.take(offset, bytes);
+                        file.write_all_at(bytes, offset)
+                    })
+                    .map_err(Error::Archive)?;
+                    Place::Spooled { number, digest: content.digest(entry.size) }
                 }
                 Kind::HardLink => Place::Link(normal(&String::from_utf8_lossy(&entry.link), "")),
                 Kind::Symlink => Place::Link(normal(&String::from_utf8_lossy(&entry.link), &name)),
@@ -118,7 +125,7 @@ impl Bundle {
     /// Gives up the room of a spooled piece that is not needed any more; what is not spooled stays.
     pub fn discard(&self, name: &str) {
         if let Self::Spool { folder, index } = self
-            && let Some(Place::Spooled(number)) = follow(index, name)
+            && let Some(Place::Spooled { number, .. }) = follow(index, name)
         {
             // What cannot be removed goes with the folder.
             let _ = std::fs::remove_file(folder.join(number.to_string()));
@@ -139,10 +146,22 @@ impl Bundle {
                 _ => Ok(None),
             },
             Self::Spool { folder, index } => match follow(index, name) {
-                Some(Place::Spooled(number)) => open_file(&folder.join(number.to_string()), name),
+                Some(Place::Spooled { number, .. }) => open_file(&folder.join(number.to_string()), name),
                 _ => Ok(None),
             },
             Self::Folder(folder) => open_file(&folder.join(name), name),
+        }
+    }
+
+    /// The sha256 of the piece called `name`, if it is known without reading it.
+    #[must_use]
+    pub fn digest(&self, name: &str) -> Option<&Digest> {
+        match self {
+            Self::Spool { index, .. } => match follow(index, name) {
+                Some(Place::Spooled { digest, .. }) => digest.as_ref(),
+                _ => None,
+            },
+            Self::Archive { .. } | Self::Folder(_) => None,
         }
     }
 
@@ -162,15 +181,40 @@ impl Bundle {
     }
 }
 
-/// The place of a piece, through links.
-fn follow<'a>(index: &'a HashMap<String, Place>, mut name: &'a str) -> Option<&'a Place> {
-    for _ in 0..MAX_LINKS {
-        match index.get(name)? {
-            Place::Link(target) => name = target,
-            place => return Some(place),
+/// The running hash of a file that is written front to back. One with holes has none: they may be larger than any data.
+#[derive(Debug)]
+struct Content {
+    hasher: Hasher,
+    length: u64,
+    is_whole: bool,
+}
+
+impl Content {
+    fn new() -> Self {
+        Self { hasher: Hasher::sha256(), length: 0, is_whole: true }
+    }
+
+    fn take(&mut self, offset: u64, bytes: &[u8]) {
+        self.is_whole &= offset == self.length;
+        if self.is_whole {
+            self.hasher.update(bytes);
+            self.length += bytes.len() as u64;
         }
     }
-    None
+
+    fn digest(self, size: u64) -> Option<Digest> {
+        (self.is_whole && self.length == size).then(|| self.hasher.finish())
+    }
+}
+
+/// The place of a piece, through links.
+fn follow<'a>(index: &'a HashMap<String, Place>, name: &str) -> Option<&'a Place> {
+    let (mut place, mut rest) = (index.get(name)?, MAX_LINKS);
+    while let Place::Link(target) = place {
+        rest = rest.checked_sub(1)?;
+        place = index.get(target)?;
+    }
+    Some(place)
 }
 
 fn open_file(path: &Path, name: &str) -> Result<Option<Blob>, Error> {

@@ -30,6 +30,12 @@ impl Hasher {
         }
     }
 
+    /// A sha256.
+    #[must_use]
+    pub fn sha256() -> Self {
+        Self::Sha256(Sha256::new())
+    }
+
     /// Takes in more bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         match self {
@@ -66,7 +72,7 @@ impl Hasher {
 /// The sha256 digest of `bytes`.
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> Digest {
-    let mut hasher = Hasher::Sha256(Sha256::new());
+    let mut hasher = Hasher::sha256();
     hasher.update(bytes);
     hasher.finish()
 }
@@ -90,9 +96,9 @@ impl<R: Read> HashingReader<R> {
     /// # Errors
     ///
     /// What reading the rest returns.
-    pub fn into_hash(mut self) -> io::Result<Option<(Hasher, u64)>> {
+    pub fn into_hash(mut self) -> io::Result<(Option<Hasher>, u64)> {
         io::copy(&mut self, &mut io::sink())?;
-        Ok(self.hasher.map(|hasher| (hasher, self.length)))
+        Ok((self.hasher, self.length))
     }
 }
 
@@ -125,7 +131,7 @@ mod tests {
     fn a_mismatch_names_both_digests() {
         let expected = sha256(b"abc");
         let reader = HashingReader::new(&b"abd"[..], Some(Hasher::of(&expected).unwrap()));
-        let error = reader.into_hash().unwrap().unwrap().0.verify("blob", &expected).unwrap_err().to_string();
+        let error = reader.into_hash().unwrap().0.unwrap().verify("blob", &expected).unwrap_err().to_string();
         assert!(error.contains(expected.as_ref()) && error.contains(sha256(b"abd").as_ref()), "{error}");
     }
 

@@ -131,6 +131,7 @@ impl Image {
             compression: layer.compression,
             digest: layer.digest.clone(),
             diff_id: layer.diff_id.clone(),
+            known: self.bundle.digest(&layer.name).cloned(),
         })
     }
 }

@@ -197,6 +197,7 @@ async fn unpack(
                 // It was verified when it came.
                 digest: None,
                 diff_id: diff_id.clone(),
+                known: Some(digest.clone()),
             })
         };
         let added = lease.add_layer(&below, &diff_id, open);

@@ -2,7 +2,7 @@
 //!
 //! The tar's list of images may be its last entry, so all of it is taken in first, piece by piece; a piece goes as soon as its layer is unpacked.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io::{self, BufReader, Read};
 
@@ -30,15 +30,15 @@ pub struct Loaded {
 }
 
 impl Store {
-    /// Loads every image of a docker archive or OCI layout, compressed or not.
+    /// Loads every image of a docker archive or OCI layout, compressed or not. `progress` says whether anybody still wants it.
     ///
     /// # Errors
     ///
-    /// Whatever is wrong with the archive. Images before the one at fault stay; of that one nothing is left.
+    /// Whatever is wrong with the archive, or that nobody wants it. Images before the one at fault stay; of that one nothing is left.
     pub fn load(
         &self,
         archive: impl Read,
-        progress: &mut dyn FnMut(LoadEvent<'_>),
+        progress: &mut dyn FnMut(LoadEvent<'_>) -> bool,
     ) -> Result<Vec<Loaded>, StoreError> {
         let spool = self.ingest();
         let bundle = Bundle::spool(plain(archive)?, &spool.path)?;
@@ -57,7 +57,7 @@ impl Store {
         &self,
         Named { image, names }: &Named,
         needed: &mut HashMap<String, usize>,
-        progress: &RefCell<&mut dyn FnMut(LoadEvent<'_>)>,
+        progress: &RefCell<&mut dyn FnMut(LoadEvent<'_>) -> bool>,
     ) -> Result<Loaded, StoreError> {
         let names = names
             .iter()
@@ -67,8 +67,16 @@ impl Store {
         let mut chain = Vec::new();
         for layer in &image.layers {
             let label = layer.diff_id.to_string();
-            let tell = |done| (progress.borrow_mut())(LoadEvent { layer: &label, done, total: layer.size });
-            let id = lease.add_layer(&chain, &layer.diff_id, || image.layer_source(layer, tell))?;
+            let is_wanted = Cell::new(true);
+            let tell = |done| {
+                let event = LoadEvent { layer: &label, done, total: layer.size };
+                is_wanted.set((progress.borrow_mut())(event));
+            };
+            let open = || {
+                let source = image.layer_source(layer, tell)?;
+                Ok(source.map(|inner| WhileWanted { inner, is_wanted: &is_wanted }))
+            };
+            let id = lease.add_layer(&chain, &layer.diff_id, open)?;
             chain.push(id);
             if let Some(count) = needed.get_mut(&layer.name) {
                 *count -= 1;
@@ -79,6 +87,19 @@ impl Store {
         }
         let image = lease.add_image(&image.config_json, None, &chain, &names)?;
         Ok(Loaded { id: image.id.to_string(), names })
+    }
+}
+
+/// A layer that ends with an error once nobody wants it any more, so that whoever waits for the same one gets its turn.
+struct WhileWanted<'a, R> {
+    inner: R,
+    is_wanted: &'a Cell<bool>,
+}
+
+impl<R: Read> Read for WhileWanted<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        if self.is_wanted.get() { Ok(count) } else { Err(io::Error::other("the client has gone")) }
     }
 }
 

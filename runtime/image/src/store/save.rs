@@ -141,7 +141,7 @@ impl Export {
         let mut plain = HashingReader::new(plain, Some(hasher));
         let name = format!("blobs/{}", layer.diff_id.to_string().replacen(':', "/", 1));
         tar.append(&header(EntryType::Regular, &name, length)?, plain.by_ref().take(length))?;
-        if let Some((hasher, _)) = plain.into_hash()? {
+        if let (Some(hasher), _) = plain.into_hash()? {
             let what = format!("layer {}", layer.diff_id);
             hasher.verify(what, &layer.diff_id).map_err(io::Error::other)?;
         }

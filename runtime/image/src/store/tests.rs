@@ -33,7 +33,21 @@ fn open() -> (TempDir, Store) {
 }
 
 fn load(store: &Store, bytes: &[u8]) -> Result<Vec<super::Loaded>, StoreError> {
-    store.load(Cursor::new(bytes), &mut |_| {})
+    store.load(Cursor::new(bytes), &mut |_| true)
+}
+
+#[test]
+fn a_load_that_nobody_wants_ends_and_leaves_nothing() {
+    if !is_root() {
+        return;
+    }
+    let (folder, store) = open();
+    let bytes = archive("a.example/x:1", &[layer("d/f")]);
+    let before = counts(&folder);
+    let abandoned = store.load(Cursor::new(&bytes), &mut |_| false).unwrap_err().to_string();
+    assert!(abandoned.contains("the client has gone"), "{abandoned}");
+    assert_eq!(counts(&folder), before);
+    assert_eq!(load(&store, &bytes).unwrap().len(), 1);
 }
 
 /// How many files each folder of the store has.

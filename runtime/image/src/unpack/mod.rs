@@ -50,6 +50,23 @@ pub struct Source<R> {
     pub digest: Option<Digest>,
     /// The digest of the plain tar.
     pub diff_id: Digest,
+    /// What the sha256 of the stored bytes is, if whoever has stored them knows: it is compared then, and not computed again.
+    pub known: Option<Digest>,
+}
+
+impl<R> Source<R> {
+    /// The same, read through what `wrap` makes of its reader.
+    pub fn map<T>(self, wrap: impl FnOnce(R) -> T) -> Source<T> {
+        Source {
+            reader: wrap(self.reader),
+            label: self.label,
+            name: self.name,
+            compression: self.compression,
+            digest: self.digest,
+            diff_id: self.diff_id,
+            known: self.known,
+        }
+    }
 }
 
 /// What unpacking tells of a layer.
@@ -108,13 +125,23 @@ fn unpack_verified<R: Read>(
     lower: &[PathBuf],
     record: impl Write,
 ) -> Result<Unpacked, Error> {
-    let Source { reader, label, name, compression, digest, diff_id } = source;
+    let Source { reader, label, name, compression, digest, diff_id, known } = source;
+    let is_known = |digest: &Digest| known.as_ref().filter(|known| known.algorithm() == digest.algorithm());
     // A plain layer's two digests are of the same bytes and a docker archive promises only one: those are hashed once.
-    let stored_digest =
+    let mut stored_digest =
         digest.as_ref().filter(|&digest| compression != Compression::Plain || *digest != diff_id);
+    if let Some((digest, known)) = stored_digest.and_then(|digest| Some((digest, is_known(digest)?))) {
+        compare(format!("layer `{name}`"), digest, known)?;
+        stored_digest = None;
+    }
+    let known_content = is_known(&diff_id).filter(|_| compression == Compression::Plain);
+    if let Some(known) = known_content {
+        compare(format!("content of layer {label}"), &diff_id, known)?;
+    }
+    let content_hasher = known_content.is_none().then(|| Hasher::of(&diff_id)).transpose()?;
     let mut stored = HashingReader::new(reader, stored_digest.map(Hasher::of).transpose()?);
     let plain = compression.decode(BufReader::with_capacity(READ_BUFFER, &mut stored));
-    let mut plain = HashingReader::new(plain, Some(Hasher::of(&diff_id)?));
+    let mut plain = HashingReader::new(plain, content_hasher);
     let recorder = Recorder::new(&mut plain, record);
 
     let unpacked = write_entries(recorder, into, lower);
@@ -122,13 +149,15 @@ fn unpack_verified<R: Read>(
     let decode_error = |source| Error::Decode { layer: label.clone(), source };
     let plain = plain.into_hash().map_err(decode_error);
     let stored = stored.into_hash().map_err(|source| Error::Read { name: name.clone(), source })?;
-    if let (Some((stored, _)), Some(digest)) = (stored, stored_digest) {
+    if let ((Some(stored), _), Some(digest)) = (stored, stored_digest) {
         stored.verify(format!("layer `{name}`"), digest)?;
     }
     match (plain, unpacked) {
         (Ok(plain), unpacked) => {
-            let (plain, tar_length) = plain.expect("a hasher was given for the content");
-            plain.verify(format!("content of layer {label}"), &diff_id)?;
+            let (plain, tar_length) = plain;
+            if let Some(plain) = plain {
+                plain.verify(format!("content of layer {label}"), &diff_id)?;
+            }
             let (content_length, is_recorded) =
                 unpacked.map_err(|source| Error::Layer { layer: label, source })?;
             Ok(Unpacked { content_length, tar_length, is_recorded })
@@ -137,6 +166,14 @@ fn unpack_verified<R: Read>(
             Err(Error::Layer { layer: label, source })
         }
         (Err(error), _) => Err(error),
+    }
+}
+
+fn compare(what: String, expected: &Digest, actual: &Digest) -> Result<(), Error> {
+    if expected == actual {
+        Ok(())
+    } else {
+        Err(Error::Mismatch { what, expected: expected.clone(), actual: actual.clone() })
     }
 }
 

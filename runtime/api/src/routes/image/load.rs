@@ -20,12 +20,12 @@ pub async fn load(call: Call) -> Answer {
         let loaded = api.images.load(archive, &mut |event| {
             let step = event.done.saturating_mul(STEPS).checked_div(event.total).unwrap_or_default();
             if is_quiet || (last.0 == event.layer && last.1 == step) {
-                return;
+                return !progress.has_nobody();
             }
             last = (event.layer.to_owned(), step);
             let id = event.layer.strip_prefix("sha256:").and_then(|hex| hex.get(..12)).unwrap_or_default();
             progress.blocking_send(&json!({"status": "Loading layer", "id": id,
-                "progressDetail": {"current": event.done, "total": event.total}}));
+                "progressDetail": {"current": event.done, "total": event.total}}))
         });
         match loaded {
             Ok(loaded) => {
