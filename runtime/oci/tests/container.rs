@@ -24,7 +24,7 @@ fn main() {
         println!("skipped: needs root and {BUSYBOX} (Debian package busybox-static)");
         return;
     }
-    let tests: [(&str, fn()); 9] = [
+    let tests: [(&str, fn()); 11] = [
         (
             "a_program_runs_as_pid_1_with_nothing_but_its_streams",
             a_program_runs_as_pid_1_with_nothing_but_its_streams,
@@ -34,6 +34,11 @@ fn main() {
         ("exit_codes_of_what_cannot_run_are_dockers", exit_codes_of_what_cannot_run_are_dockers),
         ("a_read_only_root_stays_as_it_is", a_read_only_root_stays_as_it_is),
         ("links_in_the_image_do_not_lead_mounts_outside", links_in_the_image_do_not_lead_mounts_outside),
+        (
+            "binds_take_their_flags_to_all_that_is_mounted_in_them",
+            binds_take_their_flags_to_all_that_is_mounted_in_them,
+        ),
+        ("the_whole_machine_can_be_bound", the_whole_machine_can_be_bound),
         ("a_terminal_is_the_controlling_one", a_terminal_is_the_controlling_one),
         ("signals_reach_the_first_process", signals_reach_the_first_process),
         ("nothing_runs_before_start", nothing_runs_before_start),
@@ -207,6 +212,37 @@ fn links_in_the_image_do_not_lead_mounts_outside() {
     let result = run(image.path(), &shell("echo fine"));
     assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0, "{result:?}");
     assert!(Path::new("/etc/hostname").exists() || !Path::new("/etc/self").exists());
+}
+
+fn bind(source: &Path, destination: &str) -> oci_spec::runtime::Mount {
+    spec::defaults::mount(destination, "bind", source, &["rbind", "nodev", "ro"]).unwrap()
+}
+
+fn binds_take_their_flags_to_all_that_is_mounted_in_them() {
+    let (image, source) = (image(), tempfile::tempdir().unwrap());
+    let deep = source.path().join("deep er");
+    fs::create_dir(&deep).unwrap();
+    rustix::mount::mount("tmpfs", &deep, "tmpfs", rustix::mount::MountFlags::NOSUID, c"").unwrap();
+    let script = "touch /data/x; touch '/data/deep er/x'; grep ' /data' /proc/self/mounts";
+    let wishes = Wishes { mounts: vec![bind(source.path(), "/data")], ..shell(script) };
+    let output = run(image.path(), &wishes);
+    rustix::mount::unmount(&deep, rustix::mount::UnmountFlags::empty()).unwrap();
+    let (output, _) = output.unwrap();
+    assert_eq!(output.matches("Read-only file system").count(), 2, "{output}");
+    let mounts: Vec<&str> =
+        output.lines().filter(|line| line.contains(" /data") && !line.starts_with("touch")).collect();
+    assert!(mounts.len() == 2 && mounts.iter().all(|line| line.contains("ro,")), "{output}");
+    assert!(mounts.iter().all(|line| line.contains("nodev")) && mounts[1].contains("nosuid"), "{output}");
+}
+
+fn the_whole_machine_can_be_bound() {
+    let image = image();
+    let marker = tempfile::NamedTempFile::new_in("/tmp").unwrap();
+    let script = format!("ls /host{}; touch /host/etc/x", marker.path().display());
+    let wishes = Wishes { mounts: vec![bind(Path::new("/"), "/host")], ..shell(&script) };
+    let (output, _) = run(image.path(), &wishes).unwrap();
+    assert!(output.contains(&format!("/host{}\n", marker.path().display())), "{output}");
+    assert!(output.contains("Read-only file system"), "{output}");
 }
 
 fn a_terminal_is_the_controlling_one() {
