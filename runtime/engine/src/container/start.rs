@@ -196,6 +196,7 @@ impl Engine {
             mounts: self.mounts(entry, record)?,
             limits: host.ulimits.iter().flatten().map(limit).collect::<Result<_, _>>()?,
             network: self.network_of(record)?,
+            has_host_pids: host.pid_mode.as_deref() == Some("host"),
             shm_size: host.shm_size.and_then(|size| u64::try_from(size).ok()).filter(|size| *size > 0),
             masked_paths: paths(&host.masked_paths),
             readonly_paths: paths(&host.readonly_paths),

@@ -110,7 +110,7 @@ fn check_modes(host: &HostConfig) -> Result<(), Error> {
         refuse(!value.is_empty() && !allowed.contains(&value), &format!("{what} `{value}`"))
     };
     mode(&host.ipc_mode, &["private", "shareable"], "the IPC mode")?;
-    mode(&host.pid_mode, &["private"], "the PID mode")?;
+    mode(&host.pid_mode, &["private", "host"], "the PID mode")?;
     mode(&host.uts_mode, &[], "the UTS mode")?;
     mode(&host.userns_mode, &["host"], "the user namespace mode")?;
     mode(&host.runtime, &["runc", "io.containerd.runc.v2"], "the runtime")?;
@@ -188,7 +188,7 @@ mod tests {
                 r#"{"Privileged":true}"#,
                 "a privileged container (--privileged) is not supported by Coffer yet",
             ),
-            (r#"{"PidMode":"host"}"#, "the PID mode `host` is not supported by Coffer yet"),
+            (r#"{"PidMode":"container:x"}"#, "the PID mode `container:x` is not supported by Coffer yet"),
             (
                 r#"{"SecurityOpt":["seccomp=x.json"]}"#,
                 "the security option `seccomp=x.json` is not supported by Coffer yet",

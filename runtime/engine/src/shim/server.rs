@@ -235,10 +235,21 @@ impl Server {
                     {
                         job.ended = Some((at, exit));
                     }
+                    if pid == self.main.process.pid() {
+                        self.end_the_others();
+                    }
                 }
                 Err(rustix::io::Errno::INTR) => {}
                 Ok(None) | Err(_) => return,
             }
+        }
+    }
+
+    /// A container ends with its first process. Where it has pids of its own the kernel sees to that; where it has the machine's, its
+    /// control group does.
+    fn end_the_others(&self) {
+        if let Some(cgroup) = &self.bundle.cgroup {
+            let _ = std::fs::write(cgroup.join("cgroup.kill"), "1");
         }
     }
 

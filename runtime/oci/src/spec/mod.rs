@@ -54,6 +54,8 @@ pub struct Wishes {
     /// Limits beside and in place of the default ones.
     pub limits: Vec<PosixRlimit>,
     pub network: Network,
+    /// The machine's processes are the container's, too.
+    pub has_host_pids: bool,
     /// The size of /dev/shm in bytes.
     pub shm_size: Option<u64>,
     /// In place of docker's lists.
@@ -209,10 +211,12 @@ fn user_of(identity: &Identity) -> Result<oci_spec::runtime::User, Error> {
 fn linux(wishes: &Wishes) -> Result<oci_spec::runtime::Linux, Error> {
     let mut kinds = vec![
         (LinuxNamespaceType::Mount, None),
-        (LinuxNamespaceType::Pid, None),
         (LinuxNamespaceType::Uts, None),
         (LinuxNamespaceType::Ipc, None),
     ];
+    if !wishes.has_host_pids {
+        kinds.push((LinuxNamespaceType::Pid, None));
+    }
     match &wishes.network {
         Network::Host => {}
         Network::Own => kinds.push((LinuxNamespaceType::Network, None)),
