@@ -134,12 +134,11 @@ fn parse_mount(mount: &Mount) -> Result<MountRecord, Error> {
 
 /// docker's defaults for a tmpfs, and what the user sets.
 fn tmpfs_options(wished: Vec<String>) -> Result<Vec<String>, Error> {
-    const FLAGS: [&str; 13] = [
+    const FLAGS: [&str; 12] = [
         "ro",
         "rw",
         "suid",
         "nosuid",
-        "dev",
         "nodev",
         "exec",
         "noexec",
@@ -150,6 +149,10 @@ fn tmpfs_options(wished: Vec<String>) -> Result<Vec<String>, Error> {
         "async",
     ];
     for option in &wished {
+        // Nothing but nodev keeps a container, which may make device files, from the machine's devices.
+        if option == "dev" {
+            return Err(Error::Unsupported("the tmpfs option `dev`".to_owned()));
+        }
         let (key, value) = option.split_once('=').unwrap_or((option, ""));
         let is_known = match key {
             "size" => size(value).is_some() || value.trim_end_matches('%').parse::<u64>().is_ok(),
@@ -231,6 +234,7 @@ mod tests {
         let options = |text: &str| tmpfs_options(vec![text.to_owned()]);
         assert_eq!(options("size=64m").unwrap().last().unwrap(), "size=64m");
         assert!(options("exec").is_ok() && options("mode=1777").is_ok());
+        assert!(options("dev").is_err() && options("nodev").is_ok());
         assert!(options("lowerdir=/").is_err() && options("size=x").is_err());
     }
 }
