@@ -105,7 +105,7 @@ impl Engine {
         reference: &str,
     ) -> Result<Box<dyn AsyncRead + Send + Unpin>, Error> {
         let entry = self.find(reference)?;
-        let (_, packed) = self.look(&entry, reference, "/", Task::Get).await?;
+        let (_, packed) = self.look(&entry, reference, "/", Task::Export).await?;
         self.tell(&entry, "export", &[]);
         Ok(Box::new(packed))
     }

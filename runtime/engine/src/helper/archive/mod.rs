@@ -2,7 +2,9 @@
 //!
 //! It is a process of its own that enters the container's mount namespace, or makes one with the container's file systems when it does not
 //! run, and has the container's root as its root from then on. Whatever links the container puts in the way, and whenever, they lead to its
-//! own files only.
+//! own files only. [`pack`] makes the tar.
+
+mod pack;
 
 use std::fs::{self, Metadata};
 use std::io::{self, Write};
@@ -17,6 +19,7 @@ use rustix::mount::{MountPropagationFlags, mount_bind_recursive, mount_change};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde::{Deserialize, Serialize};
 
+use self::pack::{Extent, pack};
 use crate::container::PathStat;
 use crate::time::Time;
 
@@ -42,6 +45,8 @@ pub(crate) enum Task {
     Stat,
     /// Prints a [`PathStat`] and, on the next line, a tar.
     Get,
+    /// The same of the container's own file system, without what is mounted in it.
+    Export,
     /// Reads a tar.
     Put { no_overwrite_dir_non_dir: bool },
 }
@@ -121,9 +126,15 @@ fn run(job: &Job) -> Result<(), Failure> {
     let path = Path::new("/").join(job.path.trim_start_matches('/'));
     match job.task {
         Task::Stat => print_stat(&job.path, &path).map(drop),
-        Task::Get => {
-            let metadata = print_stat(&job.path, &path)?;
-            pack(&path, &metadata).map_err(Failure::io("pack the files"))
+        Task::Get | Task::Export => {
+            print_stat(&job.path, &path)?;
+            let extent = if job.task == Task::Export { Extent::OneFileSystem } else { Extent::Files };
+            let name = match name_of(&path).as_str() {
+                "/" => PathBuf::from("."),
+                name => PathBuf::from(name),
+            };
+            let follows = follows(&job.path) || path == Path::new("/");
+            pack(&path, follows, &name, extent, io::stdout()).map_err(Failure::io("pack the files"))
         }
         Task::Put { no_overwrite_dir_non_dir } => unpack(&path, no_overwrite_dir_non_dir),
     }
@@ -175,37 +186,6 @@ fn go_mode(metadata: &Metadata) -> u32 {
     bits.iter().filter(|(is_set, _)| *is_set).fold(mode & 0o777, |all, (_, bit)| all | 1 << bit)
 }
 
-fn pack(path: &Path, metadata: &Metadata) -> io::Result<()> {
-    let mut tar = tar::Builder::new(io::BufWriter::new(io::stdout()));
-    tar.follow_symlinks(false);
-    let name = match name_of(path).as_str() {
-        "/" => PathBuf::from("."),
-        name => PathBuf::from(name),
-    };
-    pack_one(&mut tar, path, &name, metadata)?;
-    tar.into_inner()?.flush()
-}
-
-fn pack_one(
-    tar: &mut tar::Builder<impl Write>,
-    path: &Path,
-    name: &Path,
-    metadata: &Metadata,
-) -> io::Result<()> {
-    if metadata.is_dir() {
-        tar.append_dir(name, path)?;
-        for entry in fs::read_dir(path)? {
-            let entry = entry?;
-            // What goes away while it is packed is left out.
-            let Ok(metadata) = entry.metadata() else { continue };
-            pack_one(tar, &entry.path(), &name.join(entry.file_name()), &metadata)?;
-        }
-        return Ok(());
-    }
-    // A tar has no sockets.
-    if metadata.file_type().is_socket() { Ok(()) } else { tar.append_path_with_name(path, name) }
-}
-
 fn unpack(folder: &Path, no_overwrite_dir_non_dir: bool) -> Result<(), Failure> {
     let metadata = fs::metadata(folder).map_err(Failure::io("find the folder"))?;
     if !metadata.is_dir() {
@@ -231,7 +211,11 @@ fn unpack(folder: &Path, no_overwrite_dir_non_dir: bool) -> Result<(), Failure> 
                 )));
             }
         }
-        entry.unpack_in(folder).map_err(broken)?;
+        // False for what would leave the folder, which it does not.
+        if !entry.unpack_in(folder).map_err(broken)? {
+            let name = name.display();
+            return Err(Failure::request(format!("path `{name}` of the archive leaves the folder")));
+        }
     }
     Ok(())
 }
