@@ -15,6 +15,7 @@ mod remove;
 mod run;
 mod signals;
 mod start;
+mod stats;
 mod stop;
 mod top;
 mod validate;
