@@ -30,6 +30,7 @@ pub const TEST: &[Requirement] = &[
     requirement("cpio", "cpio"),
     requirement("fsck.vfat", "dosfstools"),
     requirement("mcopy", "mtools"),
+    requirement("go", "golang-go"),
     requirement("objdump", "binutils"),
     requirement("libvirtd", "libvirt-daemon"),
     requirement(

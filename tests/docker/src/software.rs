@@ -3,13 +3,13 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use coffer_harness::images::Recipe;
-use coffer_images::debian;
+use coffer_images::{Compression, Image, Layer, debian};
 
 use crate::cases::path;
 use crate::{Case, Docker};
@@ -30,6 +30,7 @@ impl AsRef<Docker> for Software {
 /// All cases, in the order in which they run.
 pub fn all() -> impl Iterator<Item = Case<Software>> {
     [
+        Case { name: "a_static_go_program_serves", body: go },
         Case { name: "nginx_answers_two_thousand_requests", body: nginx },
         Case { name: "redis_is_benchmarked_from_outside", body: redis },
         Case { name: "node_answers_requests", body: node },
@@ -112,6 +113,50 @@ fn wrk(address: &str) -> anyhow::Result<()> {
         }
     }
     anyhow::bail!("only {answered} requests were answered")
+}
+
+/// The source of [`go`]'s program.
+const GO: &str = include_str!("../go/main.go");
+
+/// Builds the program as its authors would, with nothing but Go's own linker.
+fn build_go(folder: &Path) -> anyhow::Result<Vec<u8>> {
+    std::fs::create_dir_all(folder)?;
+    let folder = &folder.canonicalize()?;
+    let (source, program) = (folder.join("main.go"), folder.join("server"));
+    std::fs::write(&source, GO)?;
+    let output = Command::new("go")
+        .args(["build", "-trimpath", "-o"])
+        .args([&program, &source])
+        .env("CGO_ENABLED", "0")
+        .env("GOCACHE", folder.join("cache"))
+        .env("GOFLAGS", "")
+        .output()
+        .context("go is not installed (Debian package golang-go)")?;
+    ensure!(output.status.success(), "go build: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(std::fs::read(&program)?)
+}
+
+fn go(bench: &Software) -> anyhow::Result<()> {
+    let docker = &bench.docker;
+    let program = build_go(&bench.images.join("go"))?;
+    let archive = docker.folder().join("go.tar");
+    Image::new(serde_json::json!({ "Entrypoint": ["/server"] }))
+        .layer(Layer::new().file("server", 0o755, &program), Compression::Gzip)
+        .docker_archive()
+        .write_tar(&archive)?;
+    docker.ok(&["load", "-q", "-i", path(&archive)?])?;
+    docker.ok(&["tag", "test:latest", "go:test"])?;
+    ensure!(docker.ok(&["run", "--rm", "go:test", "once"])? == "counted 1600", "counted otherwise");
+    let address = bench.serve("go", 8000, "go:test", &[])?;
+    bench.until_http_answers(address)?;
+    wrk(address)?;
+    docker.ok(&["stop", "go"])?;
+    let code = docker.ok(&["inspect", "--format", "{{.State.ExitCode}}", "go"])?;
+    ensure!(code == "5", "the program ended with {code}");
+    ensure!(docker.ok(&["logs", "go"])? == "asked to end", "not asked");
+    docker.ok(&["rm", "go"])?;
+    docker.ok(&["rmi", "go:test", "test:latest"])?;
+    Ok(())
 }
 
 fn nginx(bench: &Software) -> anyhow::Result<()> {

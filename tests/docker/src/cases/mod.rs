@@ -1,8 +1,10 @@
 //! What a user does, by noun. Each case cleans up behind itself; names of containers begin with the case's.
 
 mod containers;
+mod crash;
 mod exec;
 mod files;
+mod hostile;
 mod images;
 mod networks;
 mod run;
@@ -30,6 +32,8 @@ pub fn all() -> impl Iterator<Item = Case> {
         .chain(files::CASES)
         .chain(volumes::CASES)
         .chain(networks::CASES)
+        .chain(hostile::CASES)
+        .chain(crash::CASES)
         .map(|(name, body)| Case { name, body: *body })
 }
 
