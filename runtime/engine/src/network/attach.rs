@@ -1,0 +1,174 @@
+//! What connects a running container: links, addresses, published ports.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use runtime_network::endpoint::Endpoint;
+use runtime_network::publish::Published;
+use runtime_network::{bridge, endpoint, ipam, publish};
+use rustix::process::Pid;
+use serde::{Deserialize, Serialize};
+
+use super::failed;
+use super::mode::Mode;
+use super::publish::publish_all;
+use crate::container::entry::Entry;
+use crate::engine::{blocking, random_id};
+use crate::models::{EndpointSettings, PortBinding};
+use crate::{Engine, Error};
+
+/// What connects a running container.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Link {
+    pub(super) network: String,
+    /// The machine's end.
+    pub(super) name: String,
+    pub(super) published: Vec<Published>,
+}
+
+impl Engine {
+    /// Connects a container that is created, but not started.
+    pub(crate) async fn connect_networks(&self, entry: &Arc<Entry>, pid: i32) -> Result<(), Error> {
+        let record = entry.record().clone();
+        let pid = Pid::from_raw(pid).ok_or_else(|| Error::NotRunning(entry.id.clone()))?;
+        match Mode::of(&record.host_config) {
+            Mode::Host | Mode::Container(_) => return Ok(()),
+            Mode::None => return blocking(move || endpoint::loopback_up(pid).map_err(failed)).await,
+            Mode::Named(_) => {}
+        }
+        let _guard = self.inner.networks.changes.lock().await;
+        let first = match Mode::of(&record.host_config) {
+            Mode::Named(name) => self.inner.networks.find(&name)?.name,
+            _ => String::new(),
+        };
+        let mut names: Vec<String> = record.endpoints.keys().cloned().collect();
+        names.sort_by_key(|name| (*name != first, name.clone()));
+        let (engine, entry) = (self.clone(), Arc::clone(entry));
+        blocking(move || {
+            for (number, name) in names.iter().enumerate() {
+                engine.connect_one(&entry, pid, name, number)?;
+            }
+            engine.refresh_hosts();
+            Ok(())
+        })
+        .await
+    }
+
+    pub(super) fn connect_one(
+        &self,
+        entry: &Entry,
+        pid: Pid,
+        name: &str,
+        number: usize,
+    ) -> Result<(), Error> {
+        let network = self.inner.networks.find(name)?;
+        let Some(net) = &network.bridge else { return Ok(()) };
+        let mut settings = entry.record().endpoints.get(name).cloned().unwrap_or_default();
+        let wanted = settings.ipam_config.as_ref().and_then(|config| config.ipv4_address.clone());
+        let wanted = wanted
+            .filter(|address| !address.is_empty())
+            .map(|text| text.parse().map_err(|_| Error::Invalid(format!("invalid IPv4 address: {text}"))))
+            .transpose()?;
+        let mut used = self.addresses(&network.name);
+        used.push(net.gateway);
+        let address = ipam::assign(net.subnet, network.range, &used, wanted).map_err(failed)?;
+        bridge::ensure(net).map_err(failed)?;
+        let mut place = Endpoint::new(&format!("eth{number}"), address);
+        place.has_default_route = number == 0 && !net.is_internal;
+        let link = endpoint::attach(net, &place, pid).map_err(failed)?;
+        let published =
+            if number == 0 { publish_all(&entry.record().clone(), address) } else { Ok(Vec::new()) };
+        let published = match published {
+            Ok(published) => published,
+            Err(error) => {
+                // The first error is the one to tell.
+                let _ = endpoint::detach(&link);
+                return Err(error);
+            }
+        };
+        let id = random_id()?;
+        let names = settings.aliases.iter().flatten().cloned();
+        settings.dns_names = Some(names.chain([entry.name(), entry.id.chars().take(12).collect()]).collect());
+        settings.network_id = Some(network.id.clone());
+        settings.endpoint_id = Some(id);
+        settings.gateway = Some(if net.is_internal { String::new() } else { net.gateway.to_string() });
+        settings.ip_address = Some(address.to_string());
+        settings.ip_prefix_len = Some(net.subnet.prefix_len().into());
+        settings.mac_address = Some(place.mac.to_string());
+        entry.change(|record| {
+            for it in &published {
+                let binding = PortBinding {
+                    host_ip: Some(it.host.ip().to_string()),
+                    host_port: Some(it.host.port().to_string()),
+                };
+                let key = format!("{}/{}", it.target.port(), it.protocol);
+                record.ports.entry(key).or_default().get_or_insert_default().push(binding);
+            }
+            record.endpoints.insert(network.name.clone(), settings);
+            record.links.push(Link { network: network.name.clone(), name: link, published });
+        })?;
+        self.tell_network(&network, "connect", Some(&entry.id));
+        Ok(())
+    }
+
+    /// Takes away what connects a container that has ended.
+    pub(crate) async fn disconnect_networks(&self, entry: &Arc<Entry>) {
+        if entry.record().links.is_empty() {
+            return;
+        }
+        let _guard = self.inner.networks.changes.lock().await;
+        let (engine, entry) = (self.clone(), Arc::clone(entry));
+        let done = blocking(move || {
+            let links = entry.change(|record| {
+                record.ports.clear();
+                record.endpoints.values_mut().for_each(forget_address);
+                std::mem::take(&mut record.links)
+            })?;
+            for link in &links {
+                engine.take_away(link, &entry.id);
+            }
+            engine.refresh_hosts();
+            Ok(())
+        });
+        if let Err(error) = done.await {
+            eprintln!("engine: {error}");
+        }
+    }
+
+    pub(super) fn take_away(&self, link: &Link, container: &str) {
+        for published in &link.published {
+            if let Err(error) = publish::remove(published) {
+                eprintln!("engine: {error}");
+            }
+        }
+        if let Err(error) = endpoint::detach(&link.name) {
+            eprintln!("engine: {error}");
+        }
+        if let Ok(network) = self.inner.networks.find(&link.network) {
+            self.tell_network(&network, "disconnect", Some(container));
+        }
+    }
+
+    /// The addresses that containers have on a network.
+    fn addresses(&self, network: &str) -> Vec<Ipv4Addr> {
+        let address = |entry: &Arc<Entry>| {
+            let record = entry.record();
+            record.endpoints.get(network).and_then(|it| it.ip_address.as_deref()?.parse().ok())
+        };
+        self.all().iter().filter_map(address).collect()
+    }
+}
+
+/// An endpoint of a container that does not run keeps what its user wanted only.
+fn forget_address(settings: &mut EndpointSettings) {
+    let EndpointSettings { ipam_config, aliases, driver_opts, gw_priority, network_id, .. } =
+        std::mem::take(settings);
+    *settings = EndpointSettings {
+        ipam_config,
+        aliases,
+        driver_opts,
+        gw_priority,
+        network_id,
+        ..EndpointSettings::default()
+    };
+}
