@@ -17,7 +17,7 @@ mod tcb;
 mod x509;
 
 pub use check::{Check, CheckName, Outcome};
-pub use collateral::{Collateral, CollateralError};
+pub use collateral::{BUNDLE_LIMIT, Collateral, CollateralError, PckAuthority, Subject};
 pub use measurements::{Established, RuntimeState};
 pub use platform::Platform;
 pub use step::verify;

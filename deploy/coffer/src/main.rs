@@ -3,6 +3,7 @@
 //! [`state`] is what is kept of each machine, [`tls`] the certificates on both sides, [`context`] the docker client's way to a machine.
 #![forbid(unsafe_code)]
 
+mod collateral;
 mod commands;
 mod context;
 mod control;

@@ -10,7 +10,7 @@ use std::fs;
 use std::process::{Command, Output};
 
 use attestation_evidence::report_data;
-use attestation_test_pki::{BodyKind, Pki, PlatformFields, Statement, TdFields};
+use attestation_test_pki::{BodyKind, CollateralService, Pki, PlatformFields, Statement, TdFields};
 use serde_json::Value;
 use tempfile::TempDir;
 use time::OffsetDateTime;
@@ -38,9 +38,14 @@ impl Folder {
     }
 
     fn coffer(&self, more: &[&str]) -> Output {
+        self.coffer_fetching(&[&["--collateral", "collateral"], more].concat())
+    }
+
+    /// Without a file of collateral; what is fetched is kept in this folder.
+    fn coffer_fetching(&self, more: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_coffer"));
-        command.current_dir(self.0.path()).args(["verify", "--quote", "quote", "--collateral", "collateral"]);
-        command.args(more).output().unwrap()
+        command.current_dir(self.0.path()).env("XDG_CACHE_HOME", self.0.path().join("cache"));
+        command.args(["verify", "--quote", "quote"]).args(more).output().unwrap()
     }
 
     /// With the right root and time.
@@ -72,6 +77,25 @@ fn what_is_genuine_is_accepted_with_a_line_a_check() {
     );
     assert!(text.contains("this says nothing about hardware\n"), "{text}");
     assert!(text.ends_with("\naccepted: genuine; no policy says which image it should run\n"), "{text}");
+}
+
+#[test]
+fn collateral_is_fetched_once_and_kept() {
+    let folder = Folder::new(&TdFields::default());
+    let bundle = fs::read(folder.0.path().join("collateral")).unwrap();
+    let service = CollateralService::start(serde_json::from_slice(&bundle).unwrap()).unwrap();
+    let url = service.url();
+    let verify =
+        || folder.coffer_fetching(&["--trust-root", "root", "--at", AT, "--collateral-service", &url]);
+    for _ in 0..2 {
+        let output = verify();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        assert_eq!(service.requests(), 4);
+    }
+    fs::remove_dir_all(folder.0.path().join("cache")).unwrap();
+    service.break_down();
+    let text = error(&verify());
+    assert!(text.contains("no collateral for platforms of FMSPC") && text.contains(&url), "{text}");
 }
 
 #[test]

@@ -40,6 +40,7 @@ const LAYERS: &[Layer] = &[
     layer("attestation/evidence", 0, &[]),
     layer("attestation/test-pki", 0, &[]),
     layer("attestation/verify", 1, &["attestation/evidence", "attestation/test-pki"]),
+    layer("attestation/fetch", 2, &["attestation/test-pki", "attestation/verify"]),
     layer("attestation/policy", 2, &["attestation"]),
     layer("deploy/qemu", 1, &["runtime/control"]),
     layer(

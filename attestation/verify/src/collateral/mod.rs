@@ -5,12 +5,15 @@
 //! strangers.
 
 mod document;
+mod subject;
 
 pub use document::{Document, Hex, QeIdentity, SvnLevel, TcbInfo, TcbInfoLevel};
 use serde::Deserialize;
+pub use subject::{PckAuthority, Subject};
 use thiserror::Error;
+use time::OffsetDateTime;
 
-use crate::x509::Path;
+use crate::x509::{Path, RevocationList};
 
 /// The largest bundle that is taken: Intel's are about 20 KB, and their revocation lists grow.
 pub const BUNDLE_LIMIT: usize = 16 << 20;
@@ -106,6 +109,20 @@ impl Collateral {
                 CollateralError::Field { field: "pck_certificate_chain", expected: "certificates in PEM" }
             })?,
         })
+    }
+
+    /// Until when all of it is current, by its own word: for who keeps a bundle. None if a part cannot be read.
+    #[must_use]
+    pub fn next_update(&self) -> Option<OffsetDateTime> {
+        let lists = [&self.root_crl, &self.pck_crl].map(|der| {
+            let seconds = RevocationList::parse(der).ok()?.next_update();
+            OffsetDateTime::from_unix_timestamp(i64::try_from(seconds).ok()?).ok()
+        });
+        let tcb_info = serde_json::from_str::<TcbInfo<'_>>(&self.tcb_info).ok().map(|it| it.dates().1);
+        let qe_identity =
+            serde_json::from_str::<QeIdentity<'_>>(&self.qe_identity).ok().map(|it| it.dates().1);
+        let [root_crl, pck_crl] = lists;
+        root_crl?.min(pck_crl?).min(tcb_info?).min(qe_identity?).into()
     }
 }
 

@@ -1,4 +1,5 @@
-//! `coffer verify`: is this evidence genuine, and is it wanted? From files, without a network, at a given time.
+//! `coffer verify`: is this evidence genuine, and is it wanted? From files, at a given time, and without a network where collateral is one of
+//! the files.
 //!
 //! The exit status is 0 if every check holds that applies, 1 if one does not, and 2 if there was nothing to judge: a file that cannot be
 //! read, or an argument that makes no sense.
@@ -20,6 +21,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::collateral;
 use crate::output::Output;
 
 /// The largest quote, policy or key; Linux gives quotes 16 KiB.
@@ -34,9 +36,12 @@ pub struct Arguments {
     /// The quote.
     #[arg(long, value_name = "FILE")]
     quote: PathBuf,
-    /// What Intel says about the platform: a bundle in JSON.
+    /// What Intel says about the platform: a bundle in JSON. Without it, Intel's service is asked, once a day.
     #[arg(long, value_name = "FILE")]
-    collateral: PathBuf,
+    collateral: Option<PathBuf>,
+    /// A service to ask instead of Intel's: a PCCS.
+    #[arg(long, value_name = "URL", conflicts_with = "collateral")]
+    collateral_service: Option<String>,
     /// When to judge from (RFC 3339); now if it is not given.
     #[arg(long, value_name = "TIME", value_parser = time)]
     at: Option<OffsetDateTime>,
@@ -88,15 +93,19 @@ struct Report<'a> {
 
 pub fn main(arguments: &Arguments, output: Output) -> anyhow::Result<ExitCode> {
     let quote = read(&arguments.quote, SMALL_FILE_LIMIT)?;
-    let collateral = read(&arguments.collateral, FILE_LIMIT)?;
-    let collateral =
-        Collateral::from_json(&collateral).with_context(|| arguments.collateral.display().to_string())?;
     let event_log = arguments.event_log.as_deref().map(|path| read(path, FILE_LIMIT)).transpose()?;
     let runtime_log = arguments.runtime_log.as_deref().map(|path| read(path, FILE_LIMIT)).transpose()?;
     let policy = arguments.policy.as_deref().map(read_policy).transpose()?.unwrap_or_default();
     let root = arguments.trust_root.as_deref().map(read_trust_root).transpose()?;
     let root = root.unwrap_or_else(TrustRoot::intel);
     let at = arguments.at.unwrap_or_else(OffsetDateTime::now_utc);
+    let collateral = match &arguments.collateral {
+        Some(path) => {
+            Collateral::from_json(&read(path, FILE_LIMIT)?).with_context(|| path.display().to_string())?
+        }
+        None => collateral::fetch(&quote, arguments.collateral_service.as_deref(), at)
+            .with_context(|| arguments.quote.display().to_string())?,
+    };
     let expected = expected_report_data(arguments)?;
     let circumstances =
         Circumstances { has_nonce: arguments.nonce.is_some(), nonce_age: nonce_age(arguments, at)? };
