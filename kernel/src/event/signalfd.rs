@@ -155,6 +155,10 @@ fn to_abi(info: SigInfo) -> signalfd_siginfo {
             (out.ssi_utime, out.ssi_stime) = (utime as u64, stime as u64);
         }
         SigFields::Fault { address } => out.ssi_addr = address,
+        SigFields::Call { address, number, architecture, errno } => {
+            (out.ssi_call_addr, out.ssi_syscall, out.ssi_arch) = (address, number, architecture);
+            out.ssi_errno = errno;
+        }
         SigFields::Poll { band, fd } => (out.ssi_band, out.ssi_fd) = (band as u32, fd),
         SigFields::Raw(raw) => {
             // As sigqueue(3) lays it out: process, user, value.

@@ -105,7 +105,7 @@ pub fn clone(context: &mut Context<'_>, request: &CloneRequest) -> Result<u32> {
         child_process.set_vfork_parent(done.clone());
         done
     });
-    publish(context.process, &child_process, thread, flags, seat)?;
+    publish(context, &child_process, thread, flags, seat)?;
     task.start();
     if let Some(done) = vfork_done {
         wait_for_vfork(context.thread, &done);
@@ -243,13 +243,15 @@ fn new_process(
 
 /// Makes the child known: to its process, to its parent.
 fn publish(
-    caller: &Arc<Process>,
+    context: &Context<'_>,
     child: &Arc<Process>,
     thread: Arc<Thread>,
     flags: u64,
     seat: Reservation,
 ) -> Result<()> {
+    let caller = context.process;
     let tree = TREE.lock();
+    thread.seccomp.inherit(&context.thread.seccomp);
     // Whoever kills the process now has seen all its threads, and whoever kills the group all its members.
     if let Err(error) = Membership::join(child, caller, seat) {
         drop(tree);

@@ -29,6 +29,8 @@ pub enum SigFields {
     Child { pid: u32, uid: u32, status: i32, utime: i64, stime: i64 },
     /// A fault at an address.
     Fault { address: u64 },
+    /// SIGSYS: a call that a filter trapped.
+    Call { address: u64, number: i32, architecture: u32, errno: i32 },
     /// SIGIO.
     Poll { band: i64, fd: i32 },
     /// Whatever rt_sigqueueinfo(2) was given.
@@ -76,13 +78,19 @@ impl SigInfo {
                 put(24, &stime.to_ne_bytes());
             }
             SigFields::Fault { address } => put(0, &address.to_ne_bytes()),
+            SigFields::Call { address, number, architecture, .. } => {
+                put(0, &address.to_ne_bytes());
+                put(8, &number.to_ne_bytes());
+                put(12, &architecture.to_ne_bytes());
+            }
             SigFields::Poll { band, fd } => {
                 put(0, &band.to_ne_bytes());
                 put(8, &fd.to_ne_bytes());
             }
             SigFields::Raw(raw) => fields = raw,
         }
-        siginfo_t { si_signo: self.signal.number(), si_errno: 0, si_code: self.code, __pad: 0, fields }
+        let si_errno = if let SigFields::Call { errno, .. } = self.fields { errno } else { 0 };
+        siginfo_t { si_signo: self.signal.number(), si_errno, si_code: self.code, __pad: 0, fields }
     }
 
     /// From what rt_sigqueueinfo(2) was given; `signal` is the call's argument, as Linux has it.

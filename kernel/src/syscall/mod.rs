@@ -22,6 +22,7 @@ pub use args::{Fd, UserCStr, UserPtr};
 use crate::context::Context;
 use crate::error::{Errno, Result};
 use crate::mm::oom::{self, Relief};
+use crate::thread::seccomp::{self, Judgement};
 
 fn serve(number: u64, args: &[u64; 6], context: &mut Context<'_>) -> Result<isize> {
     if let Some(result) = table::dispatch(number, args, context) {
@@ -41,6 +42,16 @@ pub fn handle(context: &mut Context<'_>) {
     let regs = &context.user.regs;
     let number = regs.rax;
     let args = [regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9];
+    if context.thread.seccomp.is_on() {
+        match seccomp::judge(context, number, &args) {
+            Judgement::Serve => {}
+            Judgement::Fail(errno) => {
+                context.user.regs.rax = -i64::from(errno) as u64;
+                return;
+            }
+            Judgement::Drop => return,
+        }
+    }
     let result = if ostd::mm::is_depleted() && !gives_back(number) && oom::make_way() == Relief::Die {
         Err(Errno::ENOMEM.into())
     } else {

@@ -207,7 +207,7 @@ syscalls! {
     152 munlockall mm::mlock::sys_munlockall, full;
     155 pivot_root fs::mount::sys_pivot_root, full;
     156 _sysctl Errno::ENOSYS, absent "removed in Linux 5.5";
-    157 prctl process::prctl::sys_prctl, partial "no PR_SET_MM, no speculation controls, no seccomp, no timer slack";
+    157 prctl process::prctl::sys_prctl, partial "no PR_SET_MM, no speculation controls, no timer slack";
     158 arch_prctl process::arch_prctl::sys_arch_prctl, partial "no CPUID faulting";
     159 adjtimex time::adjust::sys_adjtimex, partial "reads only";
     160 setrlimit process::rlimit::sys_setrlimit, full;
@@ -348,6 +348,7 @@ syscalls! {
     314 sched_setattr sched::attributes::sys_sched_setattr, partial "no SCHED_DEADLINE, no utilisation clamps";
     315 sched_getattr sched::attributes::sys_sched_getattr, full;
     316 renameat2 fs::rename::sys_renameat2, partial "no RENAME_WHITEOUT";
+    317 seccomp process::seccomp::sys_seccomp, partial "no SECCOMP_RET_USER_NOTIF";
     318 getrandom system::getrandom::sys_getrandom, full;
     319 memfd_create ipc::memfd::sys_memfd_create, partial "no huge pages";
     320 kexec_file_load Errno::ENOSYS, absent "no other kernel is booted from here";

@@ -2,6 +2,7 @@
 
 pub mod futex;
 pub mod restart;
+pub mod seccomp;
 pub mod user_loop;
 pub mod wait;
 
@@ -44,6 +45,8 @@ pub struct Thread {
     pub clear_child_tid: AtomicUsize,
     /// The robust futex list's head (set_robust_list(2)).
     pub robust_list: AtomicUsize,
+    /// Which calls it may make.
+    pub seccomp: seccomp::Seccomp,
     /// The call that a signal interrupted, if it can go on.
     pub restart: restart::Restart,
     /// The call that just ended with ERESTART*: number in the upper half, errno in the lower; 0: none. A load on the way out of every call.
@@ -74,6 +77,7 @@ impl Thread {
             exit_code: AtomicU32::new(0),
             clear_child_tid: AtomicUsize::new(0),
             robust_list: AtomicUsize::new(0),
+            seccomp: seccomp::Seccomp::default(),
             restart: restart::Restart::default(),
             interrupted: AtomicU64::new(0),
             unknown_call: AtomicU64::new(u64::MAX),

@@ -10,6 +10,7 @@ mod groups;
 mod limits;
 mod odd;
 mod prctl;
+mod seccomp;
 mod wait;
 
 pub const CASES: &[&[Case]] = &[
@@ -19,6 +20,7 @@ pub const CASES: &[&[Case]] = &[
     exec::CASES,
     groups::CASES,
     prctl::CASES,
+    seccomp::CASES,
     limits::CASES,
     odd::CASES,
     credentials::CASES,

@@ -72,7 +72,29 @@ pub struct cap_user_data {
     pub inheritable: u32,
 }
 
-crate::assert_sizes! { clone_args = 88, rusage = 144, rlimit64 = 16, cap_user_header = 8, cap_user_data = 12, }
+/// An instruction of a filter (seccomp(2)).
+#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+#[expect(missing_docs, reason = "the fields of seccomp(2)")]
+pub struct sock_filter {
+    pub code: u16,
+    pub jt: u8,
+    pub jf: u8,
+    pub k: u32,
+}
+
+/// A filter: how many instructions, and where they are.
+#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+#[expect(missing_docs, reason = "the fields of seccomp(2)")]
+pub struct sock_fprog {
+    pub len: u16,
+    pub __pad: [u16; 3],
+    pub filter: u64,
+}
+
+crate::assert_sizes! { clone_args = 88, rusage = 144, rlimit64 = 16, cap_user_header = 8, cap_user_data = 12,
+sock_filter = 8, sock_fprog = 16, }
 
 #[expect(missing_docs, reason = "the names of clone(2)")]
 mod clone_flags {

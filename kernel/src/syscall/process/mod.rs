@@ -14,6 +14,7 @@ pub mod prctl;
 pub mod rlimit;
 pub mod robust_list;
 pub mod rusage;
+pub mod seccomp;
 pub mod session;
 pub mod set_ids;
 pub mod wait;

@@ -17,6 +17,7 @@ const PR_GET_TIMING: u32 = 13;
 const PR_SET_NAME: u32 = 15;
 const PR_GET_NAME: u32 = 16;
 const PR_GET_SECCOMP: u32 = 21;
+const PR_SET_SECCOMP: u32 = 22;
 const PR_CAPBSET_READ: u32 = 23;
 const PR_CAPBSET_DROP: u32 = 24;
 const PR_GET_SECUREBITS: u32 = 27;
@@ -74,7 +75,9 @@ pub fn sys_prctl(
         PR_GET_NAME => {
             UserPtr::<[u8; NAME_LEN]>::new(second as usize).write(&context.thread.name()).map(|()| 0)
         }
-        PR_GET_SECCOMP | PR_GET_TIMING => Ok(0),
+        PR_GET_SECCOMP => Ok(context.thread.seccomp.mode() as isize),
+        PR_SET_SECCOMP => super::seccomp::set_by_prctl(second, third, context),
+        PR_GET_TIMING => Ok(0),
         PR_SET_TIMERSLACK => Ok(0),
         PR_GET_TIMERSLACK => Ok(TIMER_SLACK_NS),
         PR_SET_CHILD_SUBREAPER => {

@@ -10,6 +10,7 @@ use crate::process::pid::Pid;
 use crate::process::rlimit::Resource;
 use crate::sched;
 use crate::thread::Thread;
+use crate::thread::seccomp::Mode;
 use alloc::sync::Arc;
 use ostd::mm::PAGE_SIZE;
 
@@ -31,7 +32,7 @@ pub fn show(subject: &Subject, text: &mut Text) -> Result<()> {
     text.add(format_args!("CoreDumping:\t0\nTHP_enabled:\t0\nuntag_mask:\t0xffffffffffffffff\n"));
     text.add(format_args!("Threads:\t{}\n", process.thread_count().max(1)));
     show_signals(&process, thread, text);
-    show_rights(&process, text);
+    show_rights(&process, thread, text);
     show_cpus(thread, text);
     text.bytes(b"Mems_allowed:\t1\nMems_allowed_list:\t0\n");
     text.bytes(b"voluntary_ctxt_switches:\t0\nnonvoluntary_ctxt_switches:\t0\n");
@@ -112,7 +113,7 @@ fn show_signals(process: &Process, thread: Option<&Arc<Thread>>, text: &mut Text
     }
 }
 
-fn show_rights(process: &Process, text: &mut Text) {
+fn show_rights(process: &Process, thread: Option<&Arc<Thread>>, text: &mut Text) {
     let credentials = process.credentials();
     let [permitted, effective, inheritable, bounding, ambient] = credentials.capabilities;
     let sets = [
@@ -125,9 +126,13 @@ fn show_rights(process: &Process, text: &mut Text) {
     for (label, set) in sets {
         text.add(format_args!("{label}:\t{set:016x}\n"));
     }
+    let seccomp = thread.map(|thread| &thread.seccomp);
+    let mode = seccomp.map_or(Mode::Off, |seccomp| seccomp.mode());
+    let filters = seccomp.and_then(|seccomp| seccomp.filter()).map_or(0, |filter| filter.count);
     text.add(format_args!(
-        "NoNewPrivs:\t{}\nSeccomp:\t0\nSeccomp_filters:\t0\n",
-        u8::from(credentials.no_new_privs)
+        "NoNewPrivs:\t{}\nSeccomp:\t{}\nSeccomp_filters:\t{filters}\n",
+        u8::from(credentials.no_new_privs),
+        mode as u8,
     ));
 }
 

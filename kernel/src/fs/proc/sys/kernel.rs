@@ -50,6 +50,8 @@ pub fn fill(kernel: &Directory) {
     kernel.text("msgmax", |text| line(text, msg::MSGMAX));
     kernel.text("msgmnb", |text| line(text, msg::MSGMNB));
     kernel.text("msgmni", |text| line(text, msg::MSGMNI));
+    let seccomp = kernel.subdirectory("seccomp");
+    seccomp.text("actions_avail", |text| line(text, "kill_process kill_thread trap errno trace log allow"));
     kernel.text("sched_rr_timeslice_ms", |text| line(text, 100));
 }
 
