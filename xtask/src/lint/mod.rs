@@ -30,6 +30,10 @@ const CHECKS: &[Check] = &[
     ("clippy (kernel that tests ostd)", || {
         clippy(&["--package", "coffer-ostd-tests", "--target", "x86_64-unknown-none"])
     }),
+    ("clippy (simulated TDX module)", || {
+        let packages = ["--package", "coffer-tdsim-module", "--package", "coffer-tdsim-payload"];
+        clippy(&[&packages[..], &["--target", "x86_64-unknown-none"]].concat())
+    }),
     ("clippy (guest programs)", || {
         let packages = ["--package", "coffer-abi", "--package", "coffer-ubench"];
         clippy(&[&packages[..], &["--target", "x86_64-unknown-linux-musl"]].concat())

@@ -11,7 +11,7 @@ use crate::npt::NestedTables;
 use crate::svm::{self, Registers};
 use crate::td::{MAX_CPUS, Mapping, Td};
 use crate::vcpu::Vcpu;
-use crate::{apic, console, memory, smp, vmcall};
+use crate::{apic, console, memory, ports, smp, vmcall};
 
 /// Makes the domain. `start_info` is Xen's `hvm_start_info`.
 pub fn start(start_info: u64) -> &'static Td {
@@ -54,6 +54,7 @@ pub fn start(start_info: u64) -> &'static Td {
             vcpu.vmcb.nested_cr3 = root;
         }
     }
+    mask_legacy_interrupts();
     smp::start_others(td);
     console::say(format_args!(
         "a trust domain with {} CPUs, {} MiB, {} bits of guest addresses, TSC {} crystals",
@@ -63,6 +64,11 @@ pub fn start(start_info: u64) -> &'static Td {
         tsc_ratio
     ));
     td
+}
+
+/// Keeps the 8259s quiet: their vectors would be taken for exceptions.
+fn mask_legacy_interrupts() {
+    [0x21, 0xa1].into_iter().for_each(|port| ports::write(port, 1, 0xff));
 }
 
 /// What all control blocks share.

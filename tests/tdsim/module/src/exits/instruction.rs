@@ -13,8 +13,11 @@ const MAX_LENGTH: usize = 15;
 /// #UD: TDCALL, or what the guest has to hear of.
 pub fn invalid_opcode(td: &Td, vcpu: &mut Vcpu) {
     let mut buffer = [0; 4];
-    if guest::instruction(td, vcpu, &mut buffer) != TDCALL {
-        return vcpu.inject(INVALID_OPCODE, None);
+    match guest::instruction(td, vcpu, &mut buffer) {
+        bytes if bytes == TDCALL => {}
+        // VMCALL is another vendor's, too.
+        [0x0f, 0x01, 0xc1, ..] => return vcpu.inject_ve(Info::instruction(Reason::Vmcall, 3)),
+        _ => return vcpu.inject(INVALID_OPCODE, None),
     }
     if vcpu.vmcb.cpl != 0 {
         return vcpu.inject_gp();
@@ -32,7 +35,13 @@ pub fn port(vcpu: &mut Vcpu) {
 
 /// HLT and the like.
 pub fn trapped(td: &Td, vcpu: &mut Vcpu) {
+    let mut buffer = [0; MAX_LENGTH];
+    let bytes = guest::instruction(td, vcpu, &mut buffer);
+    let prefixes = bytes.iter().take_while(|byte| is_prefix(**byte)).count();
+    // QEMU gives the same code to both.
+    let is_invd = bytes.get(prefixes + 1) == Some(&0x08);
     let (reason, opcode_length) = match vcpu.vmcb.exit_code {
+        code::WBINVD if is_invd => (Reason::Invd, 2),
         code::HLT => (Reason::Hlt, 1),
         code::INVD => (Reason::Invd, 2),
         code::WBINVD => (Reason::Wbinvd, 2),
@@ -40,10 +49,7 @@ pub fn trapped(td: &Td, vcpu: &mut Vcpu) {
         code::VMMCALL => (Reason::Vmcall, 3),
         _ => (Reason::Mwait, 3),
     };
-    let mut buffer = [0; MAX_LENGTH];
-    let bytes = guest::instruction(td, vcpu, &mut buffer);
-    let prefixes = bytes.iter().take_while(|byte| is_prefix(**byte)).count() as u32;
-    vcpu.inject_ve(Info::instruction(reason, opcode_length + prefixes));
+    vcpu.inject_ve(Info::instruction(reason, opcode_length + prefixes as u32));
 }
 
 /// Legacy prefixes and REX.

@@ -6,16 +6,14 @@ use crate::td::Td;
 use crate::vcpu::Vcpu;
 use crate::{end, ports};
 
-/// First and last port of what passes through. All other ports are empty: they read as ones.
-const PASSED: [(u64, u64); 11] = [
-    (0x20, 0x21), // interrupt controllers
-    (0xa0, 0xa1),
+/// First and last port of what passes through. All other ports are empty: they read as ones. There is
+/// no 8259, as there is none where TDX is.
+const PASSED: [(u64, u64); 8] = [
     (0x40, 0x43),   // timer
     (0x60, 0x64),   // keyboard controller
     (0x70, 0x71),   // real-time clock
     (0xf4, 0xf4),   // debug exit
     (0x3f8, 0x3ff), // COM1; COM2 is the module's own
-    (0x4d0, 0x4d1), // interrupt controllers' edges and levels
     (0x510, 0x51b), // fw_cfg
     (0x600, 0x67f), // ACPI power management
     (0xcf8, 0xcff), // PCI configuration

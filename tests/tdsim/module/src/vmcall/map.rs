@@ -43,14 +43,11 @@ fn should_retry(td: &Td, len: u64) -> bool {
     td.vmm.conversions.fetch_add(1, Ordering::Relaxed) % every == every - 1
 }
 
-/// Whole large pages that came back are mapped in one piece.
+/// Large pages all of which came back are mapped in one piece.
 fn join(td: &Td, start: u64, end: u64) {
     let mut mapping = td.mapping.lock();
-    let mut gpa = start.next_multiple_of(LARGE_PAGE);
-    while gpa + LARGE_PAGE <= end {
-        if let Some(page) = td.header.memory.page(gpa) {
-            mapping.pages.join(page);
-        }
-        gpa += LARGE_PAGE;
+    let first = start - start % LARGE_PAGE;
+    for page in (first..end).step_by(LARGE_PAGE as usize).filter_map(|gpa| td.header.memory.page(gpa)) {
+        mapping.pages.join(page);
     }
 }
