@@ -23,6 +23,7 @@ pub mod boot;
 pub mod console;
 pub mod cpu;
 pub mod error;
+pub mod fw_cfg;
 pub mod irq;
 pub mod logger;
 pub mod mm;

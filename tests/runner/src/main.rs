@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod abi;
+mod configuration;
 mod containers;
 mod docker;
 mod machine;
@@ -90,6 +91,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     }
     if is_wanted(Ring::Refusal) {
         refusals::add(&mut suite, &artifacts)?;
+        configuration::add(&mut suite, &artifacts);
     }
     if is_wanted(Ring::Docker) {
         docker::add(&mut suite, &artifacts)?;

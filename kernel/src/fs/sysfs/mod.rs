@@ -1,11 +1,12 @@
 //! sysfs (sysfs(5)): the machine's devices as files, in the places where programs look: one tree, the same in all mounts.
 //!
-//! Devices appear as they are registered. What is shown of [`block`] devices, [`char_device`]s, [`cpus`] and the
-//! [`network`] is in these files.
+//! Devices appear as they are registered. What is shown of [`block`] devices, [`char_device`]s, [`cpus`], the host's
+//! own files ([`fw_cfg`]) and the [`network`] is in these files.
 
 mod block;
 mod char_device;
 mod cpus;
+mod fw_cfg;
 mod network;
 mod tdx;
 
@@ -56,6 +57,7 @@ pub fn register() {
     at("dev").subdirectory("char");
     at("kernel").text("uevent_seqnum", |text| line(text, 0));
     cpus::fill(&at("devices/system"));
+    fw_cfg::fill(&at("firmware"));
     network::fill(&TREE.volume, &at("class"), &at("devices/virtual"));
     tdx::fill();
     // Where configfs is mounted.

@@ -12,7 +12,8 @@ pub(crate) fn leaf(leaf: u32, subleaf: u32) -> CpuidResult {
     __cpuid_count(leaf, subleaf)
 }
 
-fn has_hypervisor() -> bool {
+/// Whether this is a virtual machine that says so.
+pub(crate) fn has_hypervisor() -> bool {
     __cpuid_count(1, 0).ecx & 1 << 31 != 0
 }
 

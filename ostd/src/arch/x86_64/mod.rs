@@ -3,6 +3,7 @@
 pub(crate) mod apic;
 pub(crate) mod boot;
 pub(crate) mod cpuid;
+pub(crate) mod fw_cfg;
 pub(crate) mod gdt;
 pub(crate) mod io_apic;
 pub(crate) mod mm;

@@ -18,6 +18,7 @@ pub(super) const CASES: &[Entry] = &[
     ("containers/logs_tail_timestamps_since", logs),
     ("containers/logs_follow_until_the_end", logs_follow),
     ("containers/top_lists_processes", top),
+    ("containers/stats_have_figures", stats),
     ("containers/a_running_one_is_not_removed", rm_running),
     ("containers/inspect_shows_what_was_asked", inspect),
     ("containers/diff_shows_changes", diff),
@@ -168,6 +169,22 @@ fn top(docker: &Docker) -> anyhow::Result<()> {
     let text = docker.ok(&["top", "top"])?;
     ensure!(text.contains("PID") && text.contains("sleep 1000"), "{text:?}");
     docker.ok(&["rm", "-f", "top"])?;
+    Ok(())
+}
+
+fn stats(docker: &Docker) -> anyhow::Result<()> {
+    with_image(docker)?;
+    docker.ok(&["run", "-d", "--name", "stats", IMAGE, "sh", "-c", "sleep 1000 & while true; do :; done"])?;
+    let format = "{{.Name}}|{{.CPUPerc}}|{{.MemUsage}}|{{.PIDs}}";
+    let said = docker.ok(&["stats", "--no-stream", "--format", format, "stats"])?;
+    let parts: Vec<&str> = said.split('|').collect();
+    let [name, cpu, memory, pids] = parts.as_slice() else { anyhow::bail!("{said:?}") };
+    let cpu: f64 = cpu.trim_end_matches('%').parse()?;
+    ensure!(*name == "stats" && *pids == "2", "{said:?}");
+    // It has a CPU to itself, but the emulator may not.
+    ensure!((10.0..=210.0).contains(&cpu), "{said:?}");
+    ensure!(!memory.starts_with("0B") && !memory.ends_with(" 0B"), "{said:?}");
+    docker.ok(&["rm", "-f", "stats"])?;
     Ok(())
 }
 
