@@ -6,6 +6,7 @@
 mod bench;
 mod clean;
 mod docs;
+mod fuzz;
 mod image;
 mod lint;
 mod packages;
@@ -42,6 +43,8 @@ enum Verb {
     Reproduce(reproduce::Arguments),
     /// Compare with Debian's kernel in the same virtual machine.
     Bench(bench::Arguments),
+    /// Give every parser of attestation evidence what a fuzzer makes up.
+    Fuzz(fuzz::Arguments),
     /// Install what the build and the tests need.
     Setup,
     /// Formatting, lints and the rules of the house.
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         Verb::Image => image::main(),
         Verb::Reproduce(arguments) => reproduce::main(&arguments),
         Verb::Bench(arguments) => bench::main(&arguments),
+        Verb::Fuzz(arguments) => fuzz::main(&arguments),
         Verb::Setup => setup::main(),
         Verb::Lint => lint::main(),
         Verb::Docs => docs::main(),

@@ -58,6 +58,9 @@ pub const NIX: &[Requirement] = &[
     requirement("/bin/busybox", "busybox-static"),
 ];
 
+/// For the fuzzer, which is C++.
+pub const FUZZ: &[Requirement] = &[requirement("c++", "g++")];
+
 /// For the benchmarks alone: the container runtime to compare with.
 pub const BENCH: &[Requirement] = &[requirement("crun", "crun")];
 

@@ -5,12 +5,12 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, ensure};
 
-use crate::packages::{self, BENCH, IMAGES, NIX, RUN, Requirement, TEST};
+use crate::packages::{self, BENCH, FUZZ, IMAGES, NIX, RUN, Requirement, TEST};
 use crate::workspace;
 
 /// Installs everything that any verb needs.
 pub fn main() -> anyhow::Result<ExitCode> {
-    ensure_met(&[RUN, IMAGES, TEST, NIX, BENCH])?;
+    ensure_met(&[RUN, IMAGES, TEST, NIX, FUZZ, BENCH])?;
     eprintln!("everything is installed");
     // The tests do without, and Debian's brings an engine that runs as root: whether to have it is the user's to say.
     if !packages::is_on_path("docker") {

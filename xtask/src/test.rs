@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::progress::Step;
 use crate::reproduce::{self, Place};
-use crate::{image, lint, packages, recipe, setup, workspace};
+use crate::{fuzz, image, lint, packages, recipe, setup, workspace};
 
 /// Options of `cargo xtask test`.
 #[derive(Debug, Args)]
@@ -16,7 +16,7 @@ pub struct Arguments {
     /// Leave out what needs virtual machines.
     #[arg(long)]
     host_only: bool,
-    /// Also what takes long: all of ostd under Miri, machines of every shape, the image built again in other places.
+    /// Also what takes long: all of ostd under Miri, machines of every shape, ten minutes of fuzzing, the image built again elsewhere.
     #[arg(long)]
     all: bool,
     /// Only guest tests whose name contains this.
@@ -73,7 +73,7 @@ pub fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         });
     }
     if arguments.all && arguments.filter.is_none() {
-        total += reproduce_ring();
+        total += long_ring();
     }
     println!("{total}");
     Ok(if total.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -89,20 +89,26 @@ fn lint_ring() -> Count {
     }
 }
 
-/// Builds the image in other places, each of which takes as long as the first. What the guest tests have built in Nix's sandbox, because
-/// README says so, is not built again.
-fn reproduce_ring() -> Count {
-    let compared = reproduce::compare(&Place::ALL).and_then(|verdict| {
+/// What takes as long as all the rest: ten minutes of fuzzing; the image built in other places, of which the guest tests have been to Nix's
+/// sandbox already, because README says so; the host CLI built there.
+fn long_ring() -> Count {
+    let compare = || {
+        let verdict = reproduce::compare(&Place::ALL)?;
         println!("{verdict}");
         ensure!(verdict.is_reproduced(), "the image differs");
         Ok(())
-    });
+    };
     let mut count = Count::default();
-    for (what, result) in [("reproduce", compared), ("the host CLI with Nix", reproduce::build_host_cli())] {
-        match result {
+    let tests: [(&str, &dyn Fn() -> anyhow::Result<()>); 3] = [
+        ("fuzz", &fuzz::check),
+        ("reproduce", &compare),
+        ("the host CLI with Nix", &reproduce::build_host_cli),
+    ];
+    for (name, test) in tests {
+        match test() {
             Ok(()) => count.passed += 1,
             Err(error) => {
-                eprintln!("{what}: {error:#}");
+                eprintln!("{name}: {error:#}");
                 count.failed += 1;
             }
         }

@@ -42,6 +42,7 @@ const LAYERS: &[Layer] = &[
     layer("attestation/verify", 1, &["attestation/evidence", "attestation/test-pki"]),
     layer("attestation/fetch", 2, &["attestation/test-pki", "attestation/verify"]),
     layer("attestation/policy", 2, &["attestation"]),
+    layer("attestation/fuzz", 3, &["attestation"]),
     layer("deploy/qemu", 1, &["runtime/control"]),
     layer(
         "deploy/coffer",
