@@ -12,6 +12,8 @@ use coffer_harness::control::{Command, Event, Run};
 use coffer_harness::{Artifacts, Boot, Disk, DiskBus, Finished, IMAGE_DISK, Machine, Session, Streams};
 use coffer_image_builder::format::Format;
 
+use crate::tdx;
+
 /// Modules that cases need, each after those that it needs itself.
 const MODULES: [&str; 15] = [
     "fs/overlayfs/overlay",
@@ -84,6 +86,8 @@ pub struct Setting {
     pub memory_mib: u32,
     /// Whether to boot from the disk under UEFI firmware.
     pub is_uefi: bool,
+    /// Whether to boot as a trust domain, on the simulated TDX module.
+    pub is_trust_domain: bool,
     /// How its disks are attached.
     pub disk_bus: DiskBus,
     /// The form of the disk that it boots from, under firmware.
@@ -102,6 +106,7 @@ impl Default for Setting {
             cpus: 2,
             memory_mib: 1024,
             is_uefi: false,
+            is_trust_domain: false,
             disk_bus: DiskBus::default(),
             form: Format::Raw,
             signal_at: None,
@@ -175,14 +180,11 @@ impl Write for Shared {
 pub fn run(artifacts: &Artifacts, archive: &Path, setting: &Setting) -> anyhow::Result<Outcome> {
     // Kept until the machine has ended.
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
-    let boot = match (setting.is_uefi, setting.form) {
-        (false, _) => artifacts.boot_directly("")?,
-        (true, Format::Raw) => artifacts.boot_from_disk(),
-        (true, form) => Boot::Firmware { disk: wrap(artifacts, form, folder.path())? },
+    let mut machine = if setting.is_trust_domain {
+        tdx::machine(artifacts, setting, folder.path())?
+    } else {
+        plain(artifacts, setting, folder.path())?
     };
-    let mut machine = Machine::new(boot);
-    machine.cpus = setting.cpus;
-    machine.memory_mib = setting.memory_mib;
     machine.has_ports = true;
     machine.disk_bus = setting.disk_bus;
     machine.disks.push(Disk { path: archive.to_owned(), serial: IMAGE_DISK.to_owned() });
@@ -215,6 +217,19 @@ pub fn run(artifacts: &Artifacts, archive: &Path, setting: &Setting) -> anyhow::
     let finished = session.finish(Some(setting.patience))?;
     let rounds = rounds.lock().unwrap_or_else(PoisonError::into_inner).clone();
     Ok(Outcome { finished, stdout: stdout.text(), stderr: stderr.text(), rounds })
+}
+
+/// A machine that is no trust domain.
+fn plain(artifacts: &Artifacts, setting: &Setting, folder: &Path) -> anyhow::Result<Machine> {
+    let boot = match (setting.is_uefi, setting.form) {
+        (false, _) => artifacts.boot_directly("")?,
+        (true, Format::Raw) => artifacts.boot_from_disk(),
+        (true, form) => Boot::Firmware { disk: wrap(artifacts, form, folder)? },
+    };
+    let mut machine = Machine::new(boot);
+    machine.cpus = setting.cpus;
+    machine.memory_mib = setting.memory_mib;
+    Ok(machine)
 }
 
 /// Writes the built disk in another form.

@@ -1,7 +1,7 @@
-//! The tests that need machines: ostd's, ABI cases, containers, docker clients, images and commands that must be refused.
+//! The tests that need machines: ostd's, trust domains, ABI cases, containers, docker clients, images and commands that must be refused.
 //!
-//! [`suite`] runs a list of [`suite::Job`]s, two machines at a time, and prints a line for each test; [`ostd`], [`abi`], [`containers`],
-//! [`docker`] and [`refusals`] make the lists. The last line is the sum, which `cargo xtask test` reads.
+//! [`suite`] runs a list of [`suite::Job`]s, two machines at a time, and prints a line for each test; [`ostd`], [`tdx`], [`abi`],
+//! [`containers`], [`docker`] and [`refusals`] make the lists. The last line is the sum, which `cargo xtask test` reads.
 #![forbid(unsafe_code)]
 
 mod abi;
@@ -13,6 +13,7 @@ mod ostd;
 mod programs;
 mod refusals;
 mod suite;
+mod tdx;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -52,6 +53,7 @@ struct Arguments {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Ring {
     Ostd,
+    Tdx,
     Abi,
     Container,
     Docker,
@@ -88,6 +90,9 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
             (None, false) => machine::Kernel::Coffer(artifacts.kernel()),
         };
         abi::add(&mut suite, &kernel, arguments.cpus)?;
+    }
+    if is_wanted(Ring::Tdx) {
+        tdx::add(&mut suite, &artifacts)?;
     }
     if is_wanted(Ring::Refusal) {
         refusals::add(&mut suite, &artifacts)?;

@@ -55,7 +55,11 @@ const LAYERS: &[Layer] = &[
     layer("tests/tdsim/module", 2, &["tests/tdsim/rules"]),
     layer("tests/tdsim/payload", 2, &["tests/tdsim/rules"]),
     layer("tests/tdsim/host", 3, &["tests/tdsim/rules", "attestation", "deploy/qemu", "image-builder"]),
-    layer("tests", 5, &["tests", "deploy", "image-builder", "runtime/config", "runtime/image"]),
+    layer(
+        "tests",
+        5,
+        &["tests", "attestation", "deploy", "image-builder", "runtime/config", "runtime/image"],
+    ),
     layer("xtask", 6, &["deploy/qemu", "tests/harness", "image-builder", "runtime/image", "kernel/libs"]),
 ];
 

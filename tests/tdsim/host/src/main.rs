@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use clap::{Args, Parser};
 use coffer_qemu::{Disk, Ended};
 use coffer_tdsim::{
-    Accept, Domain, MODULE, Measured, Measurement, Payload, QuoteVersion, Quoting, build_bare, machine,
+    Accept, Domain, MODULE, Measured, Measurement, Payload, Prepared, QuoteVersion, build_bare, prepare,
 };
 use coffer_tdsim_rules::pack::Flags;
 
@@ -88,14 +88,11 @@ fn execute(run: &Run) -> anyhow::Result<ExitCode> {
     payload.added_words.clone_from(&run.append);
     let domain = domain(run)?;
     let folder = tempfile::tempdir().context("cannot make a folder")?;
-    let pack = folder.path().join("pack");
-    let (bytes, measured) = domain.pack(&payload)?;
-    std::fs::write(&pack, bytes).context("cannot write the pack")?;
     let evidence = run.evidence.clone().unwrap_or_else(|| folder.path().to_path_buf());
-    let quoting = Quoting::start(&evidence, if run.quote_v5 { QuoteVersion::V5 } else { QuoteVersion::V4 })?;
+    let version = if run.quote_v5 { QuoteVersion::V5 } else { QuoteVersion::V4 };
+    let Prepared { mut machine, measured, .. } =
+        prepare(&domain, &payload, &build_bare(MODULE)?, version, &evidence)?;
     write_measurements(&evidence, &measured)?;
-
-    let mut machine = machine(&domain, &build_bare(MODULE)?, &pack, Some(&quoting));
     for (number, disk) in run.disk.iter().enumerate() {
         let (serial, path) = match disk.split_once('=') {
             Some((serial, path)) => (serial.to_owned(), path),

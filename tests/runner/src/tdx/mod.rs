@@ -1,0 +1,58 @@
+//! Trust domains on the simulated TDX module (tests/tdsim): the module's rules from inside, stock Linux, and our own image.
+
+mod coffer;
+mod evidence;
+mod linux;
+mod rules;
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use coffer_harness::{Artifacts, Ended, Machine};
+use coffer_tdsim::{Domain, MODULE, Payload, QuoteVersion, build_bare, prepare};
+
+use crate::machine::Setting;
+use crate::suite::Suite;
+
+/// How long one boot may take on a slow machine.
+const PATIENCE: Duration = Duration::from_secs(150);
+
+/// Adds every test of a trust domain.
+pub fn add(suite: &mut Suite, artifacts: &Artifacts) -> anyhow::Result<()> {
+    rules::add(suite)?;
+    linux::add(suite);
+    coffer::add(suite, artifacts);
+    Ok(())
+}
+
+/// The module, built once.
+fn module() -> anyhow::Result<PathBuf> {
+    static MODULE_PATH: OnceLock<PathBuf> = OnceLock::new();
+    if let Some(path) = MODULE_PATH.get() {
+        return Ok(path.clone());
+    }
+    let path = build_bare(MODULE)?;
+    Ok(MODULE_PATH.get_or_init(|| path).clone())
+}
+
+/// The machine that runs our image as a trust domain.
+pub fn machine(artifacts: &Artifacts, setting: &Setting, folder: &Path) -> anyhow::Result<Machine> {
+    let file = std::fs::read(artifacts.uki()).context("cannot read the unified kernel image")?;
+    let domain = Domain { cpus: setting.cpus, memory_mib: setting.memory_mib, ..Domain::default() };
+    let prepared = prepare(&domain, &Payload::read(&file)?, &module()?, QuoteVersion::V4, folder)?;
+    Ok(prepared.machine)
+}
+
+/// Runs a machine to its end; gives how it ended and all that it printed.
+fn run(machine: &Machine) -> anyhow::Result<(Ended, Vec<String>)> {
+    let (sender, lines) = mpsc::channel::<String>();
+    let mut running = machine.start(move |line| {
+        // Nobody listens any more once the machine has taken too long.
+        let _ended = sender.send(line.trim_end().to_owned());
+    })?;
+    let ended = running.wait(Some(PATIENCE))?;
+    Ok((ended, lines.try_iter().collect()))
+}
