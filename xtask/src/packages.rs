@@ -45,6 +45,7 @@ pub const TEST: &[Requirement] = &[
     requirement("wrk", "wrk"),
     requirement("redis-benchmark", "redis-tools"),
     requirement("xorriso", "xorriso"),
+    requirement("xz", "xz-utils"),
     requirement("zstd", "zstd"),
     requirement("/bin/busybox", "busybox-static"),
     requirement("/usr/lib/python3.11/ensurepip", "python3-venv"),

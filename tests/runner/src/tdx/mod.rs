@@ -18,7 +18,7 @@ use crate::machine::Setting;
 use crate::suite::Suite;
 
 /// How long one boot may take on a slow machine.
-const PATIENCE: Duration = Duration::from_secs(150);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Adds every test of a trust domain.
 pub fn add(suite: &mut Suite, artifacts: &Artifacts) -> anyhow::Result<()> {
