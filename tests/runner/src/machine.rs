@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{self, Cursor, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -88,6 +88,8 @@ pub struct Setting {
     pub is_uefi: bool,
     /// Whether to boot as a trust domain, on the simulated TDX module.
     pub is_trust_domain: bool,
+    /// What must not be in shared memory at the end, of trust domains.
+    pub canaries: Vec<[u8; 16]>,
     /// How its disks are attached.
     pub disk_bus: DiskBus,
     /// The form of the disk that it boots from, under firmware.
@@ -107,6 +109,7 @@ impl Default for Setting {
             memory_mib: 1024,
             is_uefi: false,
             is_trust_domain: false,
+            canaries: Vec::new(),
             disk_bus: DiskBus::default(),
             form: Format::Raw,
             signal_at: None,
@@ -126,6 +129,8 @@ pub struct Outcome {
     pub stderr: String,
     /// The exit statuses of repeated containers.
     pub rounds: Vec<u8>,
+    /// What the machine's serial console said.
+    pub console: Vec<String>,
 }
 
 impl Outcome {
@@ -188,7 +193,11 @@ pub fn run(artifacts: &Artifacts, archive: &Path, setting: &Setting) -> anyhow::
     machine.has_ports = true;
     machine.disk_bus = setting.disk_bus;
     machine.disks.push(Disk { path: archive.to_owned(), serial: IMAGE_DISK.to_owned() });
-    let running = machine.start(|_| {})?;
+    let (sender, lines) = mpsc::channel::<String>();
+    let running = machine.start(move |line| {
+        // Nobody listens any more once the test is over.
+        let _ended = sender.send(line.trim_end().to_owned());
+    })?;
 
     let (stdout, stderr) = (Shared::default(), Shared::default());
     let streams = Streams {
@@ -216,7 +225,8 @@ pub fn run(artifacts: &Artifacts, archive: &Path, setting: &Setting) -> anyhow::
     }
     let finished = session.finish(Some(setting.patience))?;
     let rounds = rounds.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    Ok(Outcome { finished, stdout: stdout.text(), stderr: stderr.text(), rounds })
+    let console = lines.try_iter().collect();
+    Ok(Outcome { finished, stdout: stdout.text(), stderr: stderr.text(), rounds, console })
 }
 
 /// A machine that is no trust domain.

@@ -41,7 +41,12 @@ fn module() -> anyhow::Result<PathBuf> {
 /// The machine that runs our image as a trust domain.
 pub fn machine(artifacts: &Artifacts, setting: &Setting, folder: &Path) -> anyhow::Result<Machine> {
     let file = std::fs::read(artifacts.uki()).context("cannot read the unified kernel image")?;
-    let domain = Domain { cpus: setting.cpus, memory_mib: setting.memory_mib, ..Domain::default() };
+    let domain = Domain {
+        cpus: setting.cpus,
+        memory_mib: setting.memory_mib,
+        canaries: setting.canaries.clone(),
+        ..Domain::default()
+    };
     let prepared = prepare(&domain, &Payload::read(&file)?, &module()?, QuoteVersion::V4, folder)?;
     Ok(prepared.machine)
 }

@@ -14,14 +14,18 @@ const CASES: &str = include_str!("../../../tdsim/payload/src/cases/mod.rs");
 const SHAPES: [(&str, u32, u32); 2] = [("2cpu_48bit", 2, 48), ("1cpu_52bit", 1, 52)];
 
 /// What ends a domain, how QEMU ends then (`tests/tdsim/module/src/end.rs`), and what the module says.
-const DEATHS: [(&str, u8, &str); 6] = [
+const DEATHS: [(&str, u8, &str); 7] = [
     ("pending", 0x60, "is used but not accepted"),
     ("shared_as_private", 0x60, "is Shared, and used as private"),
     ("private_as_shared", 0x60, "is Private, and used as shared"),
     ("accept_shared", 0x60, "there is nothing to accept"),
+    ("leak", 0x64, "a canary is in shared memory"),
     ("fatal_error", 0x61, "the guest reports a fatal error 0x42: GivingUp"),
     ("triple_fault", 0x62, "triple fault"),
 ];
+
+/// What `dies/leak` makes of what it is given.
+const CANARY: &[u8; 16] = b"COFFER^TEST^LEAK";
 
 const CLEAN: u8 = 0x10;
 
@@ -53,7 +57,7 @@ pub fn add(suite: &mut Suite) -> anyhow::Result<()> {
     }
     for (name, code, words) in DEATHS {
         suite.add(&format!("tdx/dies/{name}"), move || {
-            let (ended, lines) = boot(1, 48, &format!("case=dies/{name}"))?;
+            let (ended, lines) = boot(1, 48, &format!("case=dies/{name} canary=DPGGFS_UFTU_MFBL"))?;
             ensure!(ended == Ended::DebugExit(code), "it ended by {ended:?}: {lines:?}");
             lines.iter().find(|line| line.contains(words)).with_context(|| format!("it said {lines:?}"))?;
             Ok(())
@@ -73,7 +77,7 @@ fn boot(cpus: u32, gpaw: u32, words: &str) -> anyhow::Result<(Ended, Vec<String>
     let folder = tempfile::tempdir()?;
     let file = std::fs::read(build_bare(PAYLOAD)?).context("cannot read the payload")?;
     let payload = Payload { added_words: words.to_owned(), ..Payload::read(&file)? };
-    let domain = Domain { cpus, gpaw, memory_mib: 512, ..Domain::default() };
+    let domain = Domain { cpus, gpaw, memory_mib: 512, canaries: vec![*CANARY], ..Domain::default() };
     run(&prepare(&domain, &payload, &module()?, QuoteVersion::V5, folder.path())?.machine)
 }
 

@@ -1,6 +1,6 @@
 //! How a run ends: by the guest's wish, by a rule that it broke, or by a fault of the module's own.
 
-use crate::td::Td;
+use crate::td::{Search, Td};
 use crate::vcpu::Vcpu;
 use crate::{console, ports};
 
@@ -32,8 +32,14 @@ pub fn broken_rule(vcpu: &Vcpu, rule: core::fmt::Arguments) -> ! {
 
 /// Looks for canaries before an orderly end. Those found end the run.
 pub fn check_canaries(td: &Td) {
-    if let Some(gpa) = td.find_canary() {
-        console::say(format_args!("a canary is in shared memory at {gpa:#x}"));
-        exit(LEAK);
+    match td.find_canary() {
+        Search::Found(gpa) => {
+            console::say(format_args!("a canary is in shared memory at {gpa:#x}"));
+            exit(LEAK)
+        }
+        Search::Clean { canaries: 0, .. } => {}
+        Search::Clean { pages, canaries } => {
+            console::say(format_args!("none of {canaries} canaries is in {pages} shared pages"));
+        }
     }
 }

@@ -124,24 +124,40 @@ impl Td {
         }
     }
 
-    /// The address of a canary in shared memory, if there is one.
-    pub fn find_canary(&self) -> Option<u64> {
+    /// Looks for canaries in all memory that is shared.
+    pub fn find_canary(&self) -> Search {
         let (offset, len) = self.header.canaries;
-        let all = self.pack.get(offset as usize..(offset + len) as usize)?;
+        let all = self.pack.get(offset as usize..(offset + len) as usize).unwrap_or_default();
         let mapping = self.mapping.lock();
         let mut buffer = [0; PAGE as usize];
+        let mut pages = 0;
         for page in (0..mapping.pages.len()).filter(|page| mapping.pages.state(*page) == State::Shared) {
             let gpa = npt::gpa_of(&self.header.memory, page);
             memory::read(gpa, &mut buffer);
+            pages += 1;
             for canary in all.chunks_exact(CANARY_LEN) {
-                if let Some(at) = buffer.windows(CANARY_LEN).position(|window| window == canary) {
-                    return Some(gpa + at as u64);
+                if let Some(at) = position(&buffer, canary) {
+                    return Search::Found(gpa + at as u64);
                 }
             }
         }
-        None
+        Search::Clean { pages, canaries: all.len() / CANARY_LEN }
     }
 }
 
-/// Length of a canary.
+/// What a search for canaries came to.
+#[derive(Clone, Copy, Debug)]
+pub enum Search {
+    /// One is at this address.
+    Found(u64),
+    /// None is in so many pages.
+    Clean { pages: usize, canaries: usize },
+}
+
+/// Length of a canary. They do not cross pages, for whoever writes them aligns them, or writes many.
 const CANARY_LEN: usize = 16;
+
+fn position(page: &[u8], canary: &[u8]) -> Option<usize> {
+    let first = canary.first()?;
+    page.windows(CANARY_LEN).position(|window| window.first() == Some(first) && window == canary)
+}

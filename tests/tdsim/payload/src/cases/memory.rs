@@ -164,6 +164,20 @@ pub fn accept_shared() -> Verdict {
     Err("a shared page can be accepted")
 }
 
+/// Ends the domain when it ends in order: what is private was copied to shared memory. The canary is on the command line, each letter one
+/// behind its own, so that only this writes it.
+pub fn leak() -> Verdict {
+    let gpa = SPARE + 34 * LARGE;
+    map(gpa, PAGE, true)?;
+    let line = crate::machine::command_line();
+    let canary =
+        line.split_ascii_whitespace().find_map(|word| word.strip_prefix("canary=")).ok_or("no canary")?;
+    for (offset, letter) in (100..).zip(canary.bytes()) {
+        write(shared(gpa + offset), letter - 1);
+    }
+    Ok(())
+}
+
 /// For other cases: shared memory that was never used.
 pub fn make_shared(gpa: u64, len: u64) -> Verdict {
     map(gpa, len, true).map(drop)

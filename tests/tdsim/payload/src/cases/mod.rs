@@ -56,11 +56,12 @@ pub const ALL: [Row; 38] = [
 ];
 
 /// Cases that end the domain, and nothing may come after.
-pub const FATAL: [Row; 6] = [
+pub const FATAL: [Row; 7] = [
     ("dies/pending", memory::use_pending),
     ("dies/shared_as_private", memory::use_shared_as_private),
     ("dies/private_as_shared", memory::use_private_as_shared),
     ("dies/accept_shared", memory::accept_shared),
+    ("dies/leak", memory::leak),
     ("dies/fatal_error", vmm::fatal_error),
     ("dies/triple_fault", vmm::triple_fault),
 ];
