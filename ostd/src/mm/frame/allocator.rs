@@ -2,6 +2,7 @@
 //!
 //! A single frame costs a pop; one lock operation moves [`BATCH`] frames. Works in interrupts: everything here runs with interrupts off.
 
+use core::ops::Range;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use spin::Mutex;
@@ -142,10 +143,16 @@ pub(in crate::mm) fn unaccepted() -> usize {
     UNACCEPTED.load(Ordering::Relaxed)
 }
 
-/// Accepts a large page, if there is one left and nobody else is at it; whether there was. Interrupts are off.
+/// Accepts a large page, if there is one left; whether there was. Interrupts are off. The lock is free meanwhile: others need frames.
 #[cfg(target_os = "none")]
 pub(in crate::mm) fn accept_some() -> bool {
-    unaccepted() > 0 && SHARED.try_lock().is_some_and(|mut shared| shared.prepare_next())
+    if unaccepted() == 0 {
+        return false;
+    }
+    let Some(piece) = SHARED.lock().next_fresh() else { return false };
+    let frames = accepted(piece);
+    SHARED.lock().prepare(frames);
+    true
 }
 
 /// (total, free, reserve) in frames.
@@ -222,32 +229,46 @@ impl Shared {
         FREE.fetch_add(count as usize, Ordering::Relaxed);
     }
 
-    /// Moves the fresh frames of one section to the buddy system, or of one large page where they must be accepted first: what is fresh is what
-    /// was not. Goes down from the top, so that memory below 4 GiB lasts longest.
+    /// Moves the fresh frames of one section to the buddy system, or of one large page where they must be accepted first.
     fn prepare_next(&mut self) -> bool {
+        let Some(piece) = self.next_fresh() else { return false };
+        self.prepare(accepted(piece));
+        true
+    }
+
+    /// Takes the next piece that the buddy system has not heard of. Goes down from the top, so that memory below 4 GiB lasts longest.
+    fn next_fresh(&mut self) -> Option<Stretch> {
         const LARGE_PAGE: usize = tdx::memory::LARGE_PAGE / PAGE_SIZE;
-        let Some(last) = self.fresh_len.checked_sub(1) else { return false };
+        let last = self.fresh_len.checked_sub(1)?;
         let Stretch { range, is_accepted } = self.fresh[last].clone();
         let section = (range.end - 1) / meta::SECTION;
         let step = if is_accepted { meta::SECTION } else { LARGE_PAGE };
         let start = range.start.max((range.end - 1) / step * step);
-        if !is_accepted {
-            tdx::memory::accept(start * PAGE_SIZE..range.end * PAGE_SIZE);
-            UNACCEPTED.fetch_sub(range.end - start, Ordering::Relaxed);
-        }
         // Sections come in falling order, and one section can hold several ranges.
         if self.prepared_section != section {
             meta::prepare_section(section);
             self.prepared_section = section;
         }
-        self.buddy.free_range(&mut InPlace, start as u32, range.end as u32);
         if start == range.start {
             self.fresh_len = last;
         } else {
             self.fresh[last].range.end = start;
         }
-        true
+        Some(Stretch { range: start..range.end, is_accepted })
     }
+
+    fn prepare(&mut self, frames: Range<usize>) {
+        self.buddy.free_range(&mut InPlace, frames.start as u32, frames.end as u32);
+    }
+}
+
+/// Accepts a piece, unless it was: being taken out of what is fresh it is nobody else's.
+fn accepted(Stretch { range, is_accepted }: Stretch) -> Range<usize> {
+    if !is_accepted {
+        tdx::memory::accept(range.start * PAGE_SIZE..range.end * PAGE_SIZE);
+        UNACCEPTED.fetch_sub(range.len(), Ordering::Relaxed);
+    }
+    range
 }
 
 /// Marks in the metadata array, links in the free frames themselves.
