@@ -60,7 +60,18 @@ const LAYERS: &[Layer] = &[
         5,
         &["tests", "attestation", "deploy", "image-builder", "runtime/config", "runtime/image"],
     ),
-    layer("xtask", 6, &["deploy/qemu", "tests/harness", "image-builder", "runtime/image", "kernel/libs"]),
+    layer(
+        "xtask",
+        6,
+        &[
+            "deploy/qemu",
+            "tests/harness",
+            "tests/tdsim/host",
+            "image-builder",
+            "runtime/image",
+            "kernel/libs",
+        ],
+    ),
 ];
 
 struct Layer {

@@ -1,9 +1,11 @@
 //! `cargo xtask run`: builds the image, boots a machine, runs one container on it, and exits as the container does.
 
+mod domain;
 mod source;
 mod terminal;
 
 use std::io::{self, IsTerminal as _};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 use std::{fs, process};
@@ -32,6 +34,9 @@ pub struct Arguments {
     /// Boot the disk image under UEFI firmware rather than the kernel directly.
     #[arg(long)]
     uefi: bool,
+    /// Run it as an Intel TDX trust domain, on the simulated module of the tests.
+    #[arg(long, conflicts_with = "uefi")]
+    tdx: bool,
     /// Give the container a terminal.
     #[arg(short, long)]
     tty: bool,
@@ -94,7 +99,7 @@ pub fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 
     let folder = workspace::target_folder(&format!("run/{}", process::id()))?;
     let console_log = folder.join("console.log");
-    let mut machine = machine(arguments, &image)?;
+    let mut machine = machine(arguments, &image, &folder)?;
     machine.disks.push(Disk { path: source.disk(&folder)?, serial: IMAGE_DISK.to_owned() });
     machine.console_log = Some(console_log.clone());
 
@@ -111,11 +116,16 @@ pub fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(report(arguments, finished, &image)))
 }
 
-fn machine(arguments: &Arguments, image: &Artifacts) -> anyhow::Result<Machine> {
-    let boot = if arguments.uefi { image.boot_from_disk() } else { image.boot_directly("")? };
-    let mut machine = Machine::new(boot);
-    machine.cpus = arguments.smp;
-    machine.memory_mib = arguments.memory;
+fn machine(arguments: &Arguments, image: &Artifacts, folder: &Path) -> anyhow::Result<Machine> {
+    let mut machine = if arguments.tdx {
+        domain::machine(arguments, image, folder)?
+    } else {
+        let boot = if arguments.uefi { image.boot_from_disk() } else { image.boot_directly("")? };
+        let mut machine = Machine::new(boot);
+        machine.cpus = arguments.smp;
+        machine.memory_mib = arguments.memory;
+        machine
+    };
     machine.has_ports = true;
     machine.ignores_interrupt = true;
     if arguments.net || !arguments.publish.is_empty() {
