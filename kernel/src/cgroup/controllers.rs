@@ -10,13 +10,15 @@ bitflags! {
     pub struct Controllers: u32 {
         /// How many tasks there may be.
         const PIDS = 1;
+        /// How much memory they may touch.
+        const MEMORY = 1 << 1;
     }
 }
 
 /// Names as the files have them.
-const NAMES: &[(&str, Controllers)] = &[("pids", Controllers::PIDS)];
+const NAMES: &[(&str, Controllers)] = &[("memory", Controllers::MEMORY), ("pids", Controllers::PIDS)];
 /// Those that divide between groups what processes of the parent would compete for: they keep these out of it.
-const DOMAIN: Controllers = Controllers::empty();
+const DOMAIN: Controllers = Controllers::MEMORY;
 
 impl Controllers {
     /// The names of those in the set.
@@ -72,8 +74,11 @@ impl Cgroup {
             return Err(Errno::EBUSY.into());
         }
         state.subtree_control = state.subtree_control.union(on).difference(off);
+        // A controller that is turned off forgets its settings.
+        if off.contains(Controllers::MEMORY) {
+            state.children.values().for_each(|child| child.memory.forget_settings());
+        }
         if off.contains(Controllers::PIDS) {
-            // A controller that is turned off forgets its settings.
             state.children.values().for_each(|child| child.pids.set_max(None));
         }
         Ok(())

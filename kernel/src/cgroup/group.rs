@@ -1,6 +1,6 @@
 //! [`Cgroup`]: one group, its place in the tree, and what it tells when it gets its first process or loses its last.
 
-use super::{Controllers, HIERARCHY, Pids};
+use super::{Controllers, HIERARCHY, Memory, Pids};
 use crate::error::{Errno, Error, Result};
 use crate::event::{IoEvents, Pollee};
 use crate::process::Process;
@@ -25,6 +25,8 @@ pub struct Cgroup {
     pub(super) state: SpinLock<State>,
     /// How many tasks there are and may be.
     pub pids: Pids,
+    /// How much memory they have touched and may touch.
+    pub memory: Memory,
     /// Rings when what `cgroup.events` says changes.
     pub events: Bell,
     face: Once<Weak<dyn Face>>,
@@ -81,7 +83,7 @@ pub(super) struct State {
     pub past: CpuTimes,
 }
 
-static ROOT: Lazy<Arc<Cgroup>> = Lazy::new(|| Arc::new(Cgroup::new(Box::default(), None)));
+static ROOT: Lazy<Arc<Cgroup>> = Lazy::new(|| Arc::new(Cgroup::new(Box::default(), None, Memory::default())));
 
 /// The root, in which the first process is.
 pub fn root() -> &'static Arc<Cgroup> {
@@ -89,7 +91,7 @@ pub fn root() -> &'static Arc<Cgroup> {
 }
 
 impl Cgroup {
-    fn new(name: Box<[u8]>, parent: Option<Arc<Self>>) -> Self {
+    fn new(name: Box<[u8]>, parent: Option<Arc<Self>>, memory: Memory) -> Self {
         let is_freezing = parent.as_ref().is_some_and(|parent| parent.state.lock().is_freezing);
         let state = State {
             children: BTreeMap::new(),
@@ -113,6 +115,7 @@ impl Cgroup {
             parent,
             state: SpinLock::new(state),
             pids: Pids::default(),
+            memory,
             events: Bell::default(),
             face: Once::new(),
         }
@@ -121,7 +124,7 @@ impl Cgroup {
     /// Makes the group `name` in this one.
     ///
     /// # Errors
-    /// EEXIST; EINVAL for a name with a line's end in it; EAGAIN past the limits of the groups above; ENODEV if this one was removed; ENOMEM.
+    /// EEXIST; EINVAL for a name with a line's end in it; EAGAIN past the limits of the groups above; ENODEV if this one was removed; ENOSPC, ENOMEM.
     pub fn create(self: &Arc<Self>, name: &[u8]) -> Result<Arc<Self>> {
         if name.contains(&b'\n') {
             return Err(Errno::EINVAL.into());
@@ -131,7 +134,9 @@ impl Cgroup {
         }
         let _hierarchy = HIERARCHY.lock();
         self.check_limits()?;
-        let child = Arc::new(Self::new(name.into(), Some(self.clone())));
+        let memory = Memory::below(&self.memory)?;
+        let child = Arc::new(Self::new(name.into(), Some(self.clone()), memory));
+        child.memory.account().set_group(&child);
         let mut state = self.state.lock();
         if state.is_removed {
             return Err(Errno::ENODEV.into());

@@ -1,6 +1,6 @@
 //! Who is in which group: new processes are in their parent's, others are moved.
 
-use super::{Cgroup, HIERARCHY, freezer, root};
+use super::{Cgroup, HIERARCHY, freezer, memory, root};
 use crate::error::{Errno, Result};
 use crate::process::Process;
 use crate::process::times::CpuTimes;
@@ -125,6 +125,7 @@ impl Membership {
         }
         drop(state);
         if is_new {
+            memory::follow(process, &cgroup);
             process.signals.set_freezing(is_freezing);
             cgroup.update_populated(was_populated);
         }
@@ -227,6 +228,7 @@ impl Membership {
         state.frozen_threads += frozen_threads;
         let is_freezing = state.is_freezing;
         drop(state);
+        memory::follow(process, target);
         if is_freezing != was_freezing {
             freezer::order(process, is_freezing);
         }

@@ -16,6 +16,7 @@ mod freezer;
 mod group;
 mod kill;
 mod member;
+mod memory;
 mod namespace;
 mod pids;
 
@@ -23,6 +24,7 @@ pub use controllers::Controllers;
 pub use freezer::{enter_frozen, park};
 pub use group::{Bell, Cgroup, Face, root};
 pub use member::{Membership, Reservation};
+pub use memory::Memory;
 pub use namespace::CgroupNamespace;
 pub use pids::Pids;
 

@@ -3,6 +3,7 @@
 //! Locks, outside in: the areas (sleeping; faults read, calls write), then a cursor of the page tables (spinning). No user memory is
 //! touched, and no file closed, while either is held.
 
+use super::account::Account;
 use super::area::{AreaFlags, VmArea};
 use super::layout::{Layout, MIN_ADDRESS};
 use super::lock::LockMode;
@@ -11,7 +12,7 @@ use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use coffer_interval_map::IntervalMap;
 use core::ops::Range;
-use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering};
 use ostd::mm::{PAGE_SIZE, PageFlags, USER_END, Vaddr, VmSpace};
 use ostd::sync::RwLock;
 
@@ -25,6 +26,8 @@ pub struct AddressSpace {
     pub(super) faults: FaultCounts,
     /// The most pages that were ever resident or mapped (VmHWM, VmPeak).
     peak_resident: AtomicUsize,
+    /// The number of the [`Account`] that pays for its pages.
+    account: AtomicU16,
 }
 
 /// The areas and what is counted over them.
@@ -85,6 +88,7 @@ impl AddressSpace {
             layout,
             faults: FaultCounts::default(),
             peak_resident: AtomicUsize::new(0),
+            account: AtomicU16::new(0),
         }))
     }
 
@@ -96,6 +100,17 @@ impl AddressSpace {
     /// Where things go.
     pub fn layout(&self) -> &Layout {
         &self.layout
+    }
+
+    /// Who pays for its pages.
+    #[inline]
+    pub fn account(&self) -> Account {
+        Account::from_number(self.account.load(Ordering::Relaxed))
+    }
+
+    /// Names who pays for pages that it gets from now on.
+    pub fn set_account(&self, account: Account) {
+        self.account.store(account.number(), Ordering::Relaxed);
     }
 
     /// Pages by kind.

@@ -4,9 +4,10 @@
 //! frames run out the locks are dropped, room is made and the fault starts over.
 
 use super::AddressSpace;
+use super::account::Account;
 use super::area::{AreaFlags, Backing, RIGHTS, VmArea};
 use super::cached::COPY;
-use super::frames::zero_page;
+use super::frames::{self, zero_page};
 use super::limits::Limits;
 use super::oom::{self, Relief};
 use super::page_cache::PageCache;
@@ -88,7 +89,12 @@ pub fn handle_user_fault(space: &AddressSpace, exception: &Exception) -> Result<
         code if code & page_fault::WRITE != 0 => Access::Write,
         _ => Access::Read,
     };
-    space.resolve(exception.fault_address, access)
+    space.resolve(exception.fault_address, access)?;
+    // With nothing held: who is past memory.high waits a little for each new page.
+    if space.account().is_high() {
+        oom::slow_down();
+    }
+    Ok(())
 }
 
 /// Serves a fault that the kernel took on user memory. `true`: try again.
@@ -109,9 +115,12 @@ impl AddressSpace {
                 Err(Miss::Again) => {}
                 Err(Miss::Signal(FaultSignal::Segv { is_mapped: false })) if self.grow_stack(address) => {}
                 Err(Miss::Signal(signal)) => return Err(signal),
-                Err(Miss::NoMemory) => match oom::relieve() {
+                Err(Miss::NoMemory) => match oom::relieve(self.account()) {
                     Relief::Retry => {}
-                    Relief::Die => return Err(FaultSignal::Killed),
+                    Relief::Die => {
+                        oom::give_up();
+                        return Err(FaultSignal::Killed);
+                    }
                 },
             }
         }
@@ -128,8 +137,11 @@ impl AddressSpace {
                 Err(Miss::Again) => {}
                 Err(Miss::Signal(FaultSignal::Bus)) => return Err(Errno::EFAULT.into()),
                 Err(Miss::Signal(_)) => return Err(Errno::ENOMEM.into()),
-                Err(Miss::NoMemory) if super::reclaim::make_room() > 0 => {}
-                Err(Miss::NoMemory) => return Err(Errno::ENOMEM.into()),
+                Err(Miss::NoMemory) => match self.account().full() {
+                    Some(full) => oom::make_way_in(full)?,
+                    None if super::reclaim::make_room() > 0 => {}
+                    None => return Err(Errno::ENOMEM.into()),
+                },
             }
         }
     }
@@ -168,14 +180,14 @@ impl AddressSpace {
         let rights = area.page_rights();
         let mut cursor = self.space.cursor(page..page + PAGE_SIZE)?;
         if let Some((frame, flags)) = cursor.query() {
-            return upgrade(&mut cursor, frame, flags, access, rights);
+            return upgrade(&mut cursor, self.account(), frame, flags, access, rights);
         }
         if ostd::mm::is_exhausted() {
             return Err(Miss::NoMemory);
         }
         if access == Access::Write {
             let used = PageFlags::ACCESSED | PageFlags::DIRTY | COPY;
-            cursor.map(UFrame::alloc_zeroed()?, rights | used)?;
+            cursor.map(frames::anonymous(self.account(), UFrame::alloc_zeroed)?, rights | used)?;
         } else {
             let zero = zero_page().ok_or(Miss::NoMemory)?;
             cursor.map(zero.clone(), rights & !PageFlags::WRITE | PageFlags::ACCESSED)?;
@@ -203,7 +215,7 @@ impl AddressSpace {
             drop(frame);
             let mut cursor = self.space.cursor(page..page + PAGE_SIZE)?;
             let Some((frame, flags)) = cursor.query() else { return Err(Miss::Again) };
-            return upgrade(&mut cursor, frame, flags, access, rights);
+            return upgrade(&mut cursor, self.account(), frame, flags, access, rights);
         }
 
         let generation = cache.generation();
@@ -243,7 +255,7 @@ impl AddressSpace {
             return Ok(cursor.map(frame, used)?);
         }
         let original = cache.page_to_map(index)?;
-        let copy = UFrame::alloc_dirty()?;
+        let copy = frames::anonymous(self.account(), UFrame::alloc_dirty)?;
         copy.copy_from(&original);
         let mut cursor = self.space.cursor(page..page + PAGE_SIZE)?;
         if cache.generation() != generation || cursor.query().is_some() {
@@ -298,6 +310,7 @@ impl AddressSpace {
 /// Serves a fault on a page that is mapped: copies it if it is shared and written to, else gives it the rights that it lacks.
 fn upgrade(
     cursor: &mut Cursor<'_>,
+    account: Account,
     frame: UFrame,
     flags: PageFlags,
     access: Access,
@@ -318,9 +331,9 @@ fn upgrade(
         return Ok(());
     }
     let copy = if is_zero {
-        UFrame::alloc_zeroed()?
+        frames::anonymous(account, UFrame::alloc_zeroed)?
     } else {
-        let copy = UFrame::alloc_dirty()?;
+        let copy = frames::anonymous(account, UFrame::alloc_dirty)?;
         copy.copy_from(&frame);
         copy
     };

@@ -14,6 +14,7 @@ impl AddressSpace {
     /// ENOMEM.
     pub fn fork(&self) -> Result<Arc<Self>> {
         let child = Self::with_layout(self.layout)?;
+        child.set_account(self.account());
         // For writing: no fault may slip a page in between the walk over the areas and that over the pages.
         let areas = self.areas.write();
         let mut copies = child.areas.write();

@@ -3,6 +3,7 @@
 //! [`AddressSpace`] holds the areas of a process and the page tables that show them to the hardware. Its methods are the memory calls
 //! of Linux, one file each: `map`, `protect`, `remap`, `brk`, `advise`, `lock`, `sync`. [`fault`] brings pages in.
 
+pub mod account;
 pub mod address_space;
 pub mod advise;
 pub mod area;
@@ -32,7 +33,8 @@ pub use area::{AreaFlags, Backing};
 pub use limits::Limits;
 pub use map::{MapRequest, Place};
 
-/// Names who serves faults that the kernel takes on user memory. Part of boot.
+/// Names who is told of pages that go, and who serves faults that the kernel takes on user memory. Part of boot.
 pub fn init() {
+    account::init();
     ostd::mm::user_io::set_fault_handler(fault::serve_kernel_access);
 }

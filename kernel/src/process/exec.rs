@@ -72,6 +72,7 @@ fn prepare(
     let limits = Limits::none(stack_limit);
     let is_random = process.personality() & ADDR_NO_RANDOMIZE == 0;
     let space = AddressSpace::new(is_random, stack_limit)?;
+    space.set_account(process.cgroup.get().memory.account());
     let mapped = map::map(&space, &image.elf, Place::Hint(space.layout().program), &limits)?;
     let interpreter = match &image.interpreter {
         Some(elf) => Some(map::map(&space, elf, Place::Hint(0), &limits)?),

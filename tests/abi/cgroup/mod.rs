@@ -9,11 +9,12 @@ use crate::case::{Case, Outcome};
 use crate::child;
 
 mod freeze;
+mod memory;
 mod namespace;
 mod pids;
 mod tree;
 
-pub const CASES: &[&[Case]] = &[tree::CASES, freeze::CASES, pids::CASES, namespace::CASES];
+pub const CASES: &[&[Case]] = &[tree::CASES, freeze::CASES, pids::CASES, memory::CASES, namespace::CASES];
 
 /// A group of its own for a case, with the pids controller, that goes with the case.
 struct Group {

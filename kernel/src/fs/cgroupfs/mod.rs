@@ -5,6 +5,7 @@
 
 mod directory;
 mod file;
+mod memory;
 mod table;
 
 use super::vfs::file_system::{self, FileSystem, MountRequest, SuperBlock, SuperBlockOps};
@@ -21,7 +22,8 @@ use directory::Directory;
 /// CGROUP2_SUPER_MAGIC (statfs(2)).
 const MAGIC: u32 = 0x6367_7270;
 
-/// Options that Linux takes and that change nothing here: there are no delegates to restrict and no memory controller.
+/// Options that Linux takes and that change nothing here: there are no delegates to restrict, nothing that memory.low could protect
+/// from, and events of memory are always told above as well.
 const IGNORED: [&[u8]; 4] = [b"nsdelegate", b"favordynmods", b"memory_localevents", b"memory_recursiveprot"];
 
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! The files of a group: one row each. A controller's files are rows with that controller.
 
-use super::check_may_move;
+use super::{check_may_move, memory};
 use crate::cgroup::{Bell, Cgroup, Controllers, Membership};
 use crate::error::{Errno, Error, Result};
 use crate::fs::synthetic::Text;
@@ -54,6 +54,7 @@ pub struct Taken<'a> {
 
 use Place::{All, NotRoot, With};
 const PIDS: Place = With(Controllers::PIDS);
+const MEMORY: Place = With(Controllers::MEMORY);
 
 #[rustfmt::skip]
 pub const ROWS: &[Row] = &[
@@ -69,6 +70,18 @@ pub const ROWS: &[Row] = &[
     Row { name: "cgroup.threads", permissions: 0o644, place: All, show: Some(show_threads), store: Some(store_threads), bell: None },
     Row { name: "cgroup.type", permissions: 0o644, place: NotRoot, show: Some(show_type), store: Some(store_type), bell: None },
     Row { name: "cpu.stat", permissions: 0o444, place: All, show: Some(show_cpu_stat), store: None, bell: None },
+    Row { name: "memory.current", permissions: 0o444, place: MEMORY, show: Some(memory::show_current), store: None, bell: None },
+    Row { name: "memory.events", permissions: 0o444, place: MEMORY, show: Some(memory::show_events), store: None, bell: Some(|cgroup| &cgroup.memory.events) },
+    Row { name: "memory.high", permissions: 0o644, place: MEMORY, show: Some(memory::show_high), store: Some(memory::store_high), bell: None },
+    Row { name: "memory.low", permissions: 0o644, place: MEMORY, show: Some(memory::show_low), store: Some(memory::store_low), bell: None },
+    Row { name: "memory.max", permissions: 0o644, place: MEMORY, show: Some(memory::show_max), store: Some(memory::store_max), bell: None },
+    Row { name: "memory.min", permissions: 0o644, place: MEMORY, show: Some(memory::show_min), store: Some(memory::store_min), bell: None },
+    Row { name: "memory.oom.group", permissions: 0o644, place: MEMORY, show: Some(memory::show_oom_group), store: Some(memory::store_oom_group), bell: None },
+    Row { name: "memory.peak", permissions: 0o444, place: MEMORY, show: Some(memory::show_peak), store: None, bell: None },
+    Row { name: "memory.stat", permissions: 0o444, place: MEMORY, show: Some(memory::show_stat), store: None, bell: None },
+    Row { name: "memory.swap.current", permissions: 0o444, place: MEMORY, show: Some(memory::show_no_swap), store: None, bell: None },
+    Row { name: "memory.swap.events", permissions: 0o444, place: MEMORY, show: Some(memory::show_swap_events), store: None, bell: None },
+    Row { name: "memory.swap.max", permissions: 0o644, place: MEMORY, show: Some(memory::show_swap_max), store: Some(memory::store_swap_max), bell: None },
     Row { name: "pids.current", permissions: 0o444, place: PIDS, show: Some(show_pids_current), store: None, bell: None },
     Row { name: "pids.events", permissions: 0o444, place: PIDS, show: Some(show_pids_events), store: None, bell: Some(|cgroup| &cgroup.pids.events) },
     Row { name: "pids.max", permissions: 0o644, place: PIDS, show: Some(show_pids_max), store: Some(store_pids_max), bell: None },
@@ -84,7 +97,7 @@ pub fn is_shown(row: &Row, cgroup: &Cgroup) -> bool {
     }
 }
 
-fn line(text: &mut Text, value: impl core::fmt::Display) -> Result<()> {
+pub(super) fn line(text: &mut Text, value: impl core::fmt::Display) -> Result<()> {
     text.add(format_args!("{value}\n"));
     Ok(())
 }
@@ -276,6 +289,6 @@ fn store_pids_max(taken: &Taken<'_>) -> Result<()> {
     Ok(())
 }
 
-fn number(word: &str) -> Result<i64> {
+pub(super) fn number(word: &str) -> Result<i64> {
     word.parse().map_err(|_| Errno::EINVAL.into())
 }

@@ -77,7 +77,7 @@ impl Cache {
         let Some(backing) = &self.backing else { return Err(Errno::EIO.into()) };
         let mut new = Vec::new();
         new.try_reserve_exact(count).map_err(|_| Errno::ENOMEM)?;
-        new.push(frames::dirty()?);
+        new.push(frames::reclaimable()?);
         while new.len() < count
             && let Ok(frame) = UFrame::alloc_dirty()
         {

@@ -1,9 +1,9 @@
-//! Four bytes for each frame: what it is, and how many share it.
+//! Six bytes for each frame: what it is and how many share it, and who pays for it.
 //!
-//! The array lies in memory that the early allocator set aside. It is filled section by section (64 MiB of frames, 64 KiB of marks)
+//! The arrays lie in memory that the early allocator set aside. They are filled section by section (64 MiB of frames, 96 KiB of both)
 //! when the allocator first needs that section, so boot does not pay for memory that nobody uses.
 
-use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence};
+use core::sync::atomic::{AtomicPtr, AtomicU16, AtomicU32, AtomicUsize, Ordering, fence};
 
 use super::super::{PAGE_SIZE, Paddr};
 
@@ -26,22 +26,47 @@ const PINNED_FROM: u32 = 1 << 29;
 const PINNED: u32 = PINNED_FROM + (PINNED_FROM >> 1);
 
 static MARKS: AtomicPtr<AtomicU32> = AtomicPtr::new(core::ptr::null_mut());
+static PAYERS: AtomicPtr<AtomicU16> = AtomicPtr::new(core::ptr::null_mut());
 static LEN: AtomicUsize = AtomicUsize::new(0);
 
-/// Installs the array: room for `frames` marks, `frames` a multiple of [`SECTION`].
+/// Bytes of both arrays for so many frames.
+pub(super) const fn len_for(frames: usize) -> usize {
+    frames * (size_of::<AtomicU32>() + size_of::<AtomicU16>())
+}
+
+/// Installs the arrays for `frames` frames, a multiple of [`SECTION`].
 ///
 /// # Safety
-/// `marks` points to `frames` marks of memory that nobody else uses, forever. Called once, before all else here.
-pub(super) unsafe fn install(marks: *mut AtomicU32, frames: usize) {
-    MARKS.store(marks, Ordering::Relaxed);
+/// `arrays` points to [`len_for`] that many bytes of memory, aligned for marks, that nobody else uses, forever. Called once, before all else
+/// here.
+pub(super) unsafe fn install(arrays: *mut u8, frames: usize) {
+    MARKS.store(arrays.cast(), Ordering::Relaxed);
+    let payers = arrays.wrapping_add(frames * size_of::<AtomicU32>());
+    PAYERS.store(payers.cast(), Ordering::Relaxed);
     LEN.store(frames, Ordering::Release);
 }
 
-/// Marks all frames of a section as held.
+/// Marks all frames of a section as held, and as nobody's to pay for.
 pub(super) fn prepare_section(section: usize) {
     for frame in section * SECTION..(section + 1) * SECTION {
         mark(frame).store(HELD, Ordering::Relaxed);
+        payer(frame).store(0, Ordering::Relaxed);
     }
+}
+
+/// Who pays for the frame at `paddr`.
+#[inline]
+pub(super) fn payer_of(paddr: Paddr) -> &'static AtomicU16 {
+    payer(paddr / PAGE_SIZE)
+}
+
+#[inline]
+fn payer(frame: usize) -> &'static AtomicU16 {
+    assert!(frame < LEN.load(Ordering::Relaxed), "frame number out of range");
+    // SAFETY: the array has `LEN` numbers (checked).
+    let payer = unsafe { PAYERS.load(Ordering::Relaxed).add(frame) };
+    // SAFETY: it lives forever, and is only ever accessed as atomics.
+    unsafe { &*payer }
 }
 
 #[inline]

@@ -11,9 +11,7 @@ mod segment;
 mod untyped;
 
 pub use segment::Segment;
-pub use untyped::UFrame;
-
-use core::sync::atomic::AtomicU32;
+pub use untyped::{UFrame, set_accountant};
 
 use super::early::Stretch;
 use super::{PAGE_SIZE, Paddr, kspace, machine};
@@ -22,7 +20,7 @@ pub(super) use allocator::Use;
 
 /// Bytes of metadata that memory up to `end` needs.
 pub(super) fn metadata_len(end: Paddr) -> usize {
-    sections(end) * meta::SECTION * size_of::<AtomicU32>()
+    meta::len_for(sections(end) * meta::SECTION)
 }
 
 /// Brings frames up: metadata at `metadata`, free memory in `ranges` (bytes; sorted, disjoint, below `end`).
@@ -30,9 +28,9 @@ pub(super) fn metadata_len(end: Paddr) -> usize {
 /// # Safety
 /// Nobody else uses the [`metadata_len`] bytes at `metadata` or the memory in `ranges`, which are all in the direct map. Called once.
 pub(super) unsafe fn init(end: Paddr, metadata: Paddr, ranges: impl Iterator<Item = Stretch>) {
-    let marks = kspace::phys_to_ptr(metadata).cast();
+    let arrays = kspace::phys_to_ptr(metadata);
     // SAFETY: that many bytes are ours by contract, and frames are aligned enough.
-    unsafe { meta::install(marks, sections(end) * meta::SECTION) };
+    unsafe { meta::install(arrays, sections(end) * meta::SECTION) };
     allocator::init(ranges.map(|Stretch { range, is_accepted }| Stretch {
         range: range.start.div_ceil(PAGE_SIZE)..range.end / PAGE_SIZE,
         is_accepted,

@@ -1,9 +1,10 @@
+use core::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::vec::Vec;
 
 use super::super::PAGE_SIZE;
 use super::super::host::tests::boot;
-use super::{Segment, UFrame};
+use super::{Segment, UFrame, set_accountant};
 
 #[test]
 fn a_frame_is_zeroed_even_after_use() {
@@ -26,6 +27,24 @@ fn handles_are_counted() {
     assert_eq!((frame.share_count(), other.paddr()), (2, frame.paddr()));
     drop(frame);
     assert_eq!(other.share_count(), 1);
+}
+
+#[test]
+fn the_accountant_hears_of_the_last_handle() {
+    static HEARD: AtomicUsize = AtomicUsize::new(0);
+    boot();
+    set_accountant(|payer| _ = HEARD.fetch_add(payer.into(), Ordering::Relaxed));
+    let frame = UFrame::alloc_zeroed().unwrap();
+    assert_eq!(frame.payer(), 0);
+    frame.set_payer(7);
+    let other = frame.clone();
+    drop(frame);
+    assert_eq!((HEARD.load(Ordering::Relaxed), other.payer()), (0, 7));
+    drop(other);
+    assert_eq!(HEARD.load(Ordering::Relaxed), 7);
+    // Whoever has them next does not pay for them yet.
+    let frames: Vec<UFrame> = (0..100).map(|_| UFrame::alloc_dirty().unwrap()).collect();
+    assert!(frames.iter().all(|frame| frame.payer() == 0));
 }
 
 #[test]

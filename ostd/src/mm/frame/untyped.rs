@@ -8,6 +8,7 @@ use super::super::{PAGE_SIZE, Paddr, VmReader, VmWriter, kspace, machine};
 use super::allocator::{self, Use};
 use super::{clear, meta};
 use crate::Result;
+use crate::sync::Once;
 
 /// One frame of untyped memory. Cloning shares it.
 #[derive(Debug)]
@@ -27,9 +28,25 @@ impl Drop for UFrame {
     #[inline]
     fn drop(&mut self) {
         if meta::of(self.paddr).release() {
+            let payer = meta::payer_of(self.paddr);
+            let number = payer.load(Ordering::Relaxed);
+            if number != 0 {
+                payer.store(0, Ordering::Relaxed);
+                if let Some(accountant) = ACCOUNTANT.get() {
+                    accountant(number);
+                }
+            }
             allocator::free_one(self.paddr);
         }
     }
+}
+
+static ACCOUNTANT: Once<fn(u16)> = Once::new();
+
+/// Names who is told the payer's number of each frame that is freed and had one. It is called wherever a handle is dropped, also with
+/// interrupts off: it must not sleep, allocate, or drop frames. Only the first call counts.
+pub fn set_accountant(accountant: fn(u16)) {
+    ACCOUNTANT.call_once(|| accountant);
 }
 
 impl UFrame {
@@ -61,6 +78,16 @@ impl UFrame {
     /// How many handles (mappings included) share this frame.
     pub fn share_count(&self) -> usize {
         meta::of(self.paddr).handles()
+    }
+
+    /// Who pays for it: a number that means something to [`set_accountant`]'s function; 0: nobody.
+    pub fn payer(&self) -> u16 {
+        meta::payer_of(self.paddr).load(Ordering::Relaxed)
+    }
+
+    /// Names who pays for it, once: for whoever has just allocated it.
+    pub fn set_payer(&self, payer: u16) {
+        meta::payer_of(self.paddr).store(payer, Ordering::Relaxed);
     }
 
     /// Copies bytes out. Panics if `offset + out.len()` exceeds the page.
