@@ -1,5 +1,6 @@
 //! Trust domains on the simulated TDX module (tests/tdsim): the module's rules from inside, stock Linux, and our own image.
 
+mod client;
 mod coffer;
 mod evidence;
 mod linux;
@@ -15,7 +16,7 @@ use coffer_harness::{Artifacts, Ended, Machine};
 use coffer_tdsim::{Domain, MODULE, Payload, QuoteVersion, build_bare, prepare};
 
 use crate::machine::Setting;
-use crate::suite::Suite;
+use crate::suite::{Suite, Verdict};
 
 /// How long one boot may take on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -23,6 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// Adds every test of a trust domain.
 pub fn add(suite: &mut Suite, artifacts: &Artifacts) -> anyhow::Result<()> {
     rules::add(suite)?;
+    client::add(suite)?;
     linux::add(suite);
     coffer::add(suite, artifacts);
     Ok(())
@@ -60,4 +62,41 @@ fn run(machine: &Machine) -> anyhow::Result<(Ended, Vec<String>)> {
     })?;
     let ended = running.wait(Some(PATIENCE))?;
     Ok((ended, lines.try_iter().collect()))
+}
+
+/// The names in a table of cases, of a file.
+fn names(file: &'static str, table: &str) -> impl Iterator<Item = &'static str> {
+    let start = file.split_once(&format!("const {table}: ")).map_or("", |(_, rest)| rest);
+    let rows = start.split_once("];").map_or("", |(rows, _)| rows);
+    rows.split("(\"").skip(1).filter_map(|row| row.split_once('"')).map(|(name, _)| name)
+}
+
+/// Reads `ok NAME` or `FAIL NAME: reason`.
+fn verdict(line: &str) -> Option<(&str, Verdict)> {
+    match line.split_once(' ')? {
+        ("ok", name) => Some((name, Verdict::Passed)),
+        ("FAIL", rest) => rest.split_once(": ").map(|(name, why)| (name, Verdict::Failed(why.to_owned()))),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{names, verdict};
+    use crate::suite::Verdict;
+
+    #[test]
+    fn names_stand_in_their_table() {
+        let file = "pub const A: [Row; 1] = [(\"x/y\", z)];\nconst B: [Row; 2] = [\n    (\"p\", q),\n    (\"r\", s),\n];";
+        assert_eq!(names(file, "A").collect::<Vec<_>>(), ["x/y"]);
+        assert_eq!(names(file, "B").collect::<Vec<_>>(), ["p", "r"]);
+        assert_eq!(names(file, "C").count(), 0);
+    }
+
+    #[test]
+    fn lines_are_verdicts_or_nothing() {
+        assert_eq!(verdict("ok a/b"), Some(("a/b", Verdict::Passed)));
+        assert_eq!(verdict("FAIL a/b: c: d"), Some(("a/b", Verdict::Failed("c: d".to_owned()))));
+        assert_eq!(verdict("tdsim: a trust domain"), None);
+    }
 }

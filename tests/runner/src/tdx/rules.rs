@@ -5,8 +5,8 @@ use anyhow::{Context as _, ensure};
 use coffer_harness::Ended;
 use coffer_tdsim::{Domain, PAYLOAD, Payload, QuoteVersion, build_bare, prepare};
 
-use super::{module, run};
-use crate::suite::{Suite, Verdict};
+use super::{module, run, verdict};
+use crate::suite::Suite;
 
 /// The file with the cases: the program says what it ran, this what it must have run.
 const CASES: &str = include_str!("../../../tdsim/payload/src/cases/mod.rs");
@@ -68,9 +68,7 @@ pub fn add(suite: &mut Suite) -> anyhow::Result<()> {
 
 /// The names in a table of cases.
 fn names(table: &str) -> impl Iterator<Item = &'static str> {
-    let start = CASES.split_once(&format!("pub const {table}: ")).map_or("", |(_, rest)| rest);
-    let rows = start.split_once("];").map_or("", |(rows, _)| rows);
-    rows.split("(\"").skip(1).filter_map(|row| row.split_once('"')).map(|(name, _)| name)
+    super::names(CASES, table)
 }
 
 fn boot(cpus: u32, gpaw: u32, words: &str) -> anyhow::Result<(Ended, Vec<String>)> {
@@ -81,30 +79,13 @@ fn boot(cpus: u32, gpaw: u32, words: &str) -> anyhow::Result<(Ended, Vec<String>
     run(&prepare(&domain, &payload, &module()?, QuoteVersion::V5, folder.path())?.machine)
 }
 
-/// Reads `ok NAME` or `FAIL NAME: reason`.
-fn verdict(line: &str) -> Option<(&str, Verdict)> {
-    match line.split_once(' ')? {
-        ("ok", name) => Some((name, Verdict::Passed)),
-        ("FAIL", rest) => rest.split_once(": ").map(|(name, why)| (name, Verdict::Failed(why.to_owned()))),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{DEATHS, names, verdict};
-    use crate::suite::Verdict;
+    use super::{DEATHS, names};
 
     #[test]
     fn cases_are_read_from_their_tables() {
         assert!(names("ALL").any(|name| name == "memory/accept_large"));
         assert!(names("FATAL").all(|name| DEATHS.iter().any(|(known, ..)| name == format!("dies/{known}"))));
-    }
-
-    #[test]
-    fn lines_are_verdicts_or_nothing() {
-        assert_eq!(verdict("ok a/b"), Some(("a/b", Verdict::Passed)));
-        assert_eq!(verdict("FAIL a/b: c: d"), Some(("a/b", Verdict::Failed("c: d".to_owned()))));
-        assert_eq!(verdict("tdsim: a trust domain"), None);
     }
 }

@@ -13,7 +13,7 @@ mod payload;
 mod prepare;
 mod quoting;
 
-pub use build::build_bare;
+pub use build::{CLIENT_TOOLCHAIN, build_bare, build_client};
 pub use load::{Accept, Domain};
 pub use measure::{Measured, Measurement};
 pub use payload::Payload;
