@@ -13,9 +13,17 @@ use crate::identity::hex;
 /// # Errors
 /// If `file` is not a 64-bit PE file.
 pub fn sha384(file: &[u8]) -> Result<String, Error> {
+    digest(file).map(|digest| hex(&digest))
+}
+
+/// The same in bytes.
+///
+/// # Errors
+/// If `file` is not a 64-bit PE file.
+pub fn digest(file: &[u8]) -> Result<[u8; 48], Error> {
     let bad = |reason: &dyn ToString| Error::input("the unified kernel image", reason.to_string());
     let pe = PeFile64::parse(file).map_err(|error| bad(&error))?;
     let mut digest = Sha384::new();
     authenticode_digest(&pe, &mut digest).map_err(|error| bad(&error))?;
-    Ok(hex(&digest.finalize()))
+    Ok(digest.finalize().into())
 }

@@ -94,7 +94,7 @@ impl Parts {
         self.format
     }
 
-    fn get(&self, name: &str) -> Option<&[u8]> {
+    pub(crate) fn get(&self, name: &str) -> Option<&[u8]> {
         self.parts.iter().find(|(known, _)| known == name).map(|(_, bytes)| bytes.as_slice())
     }
 }

@@ -1,7 +1,7 @@
 //! From built files to a bootable image: pure functions over bytes, no host tool, no clock, no random number.
 //!
 //! The order is [`initramfs`] (cpio) → [`uki`] (PE file with systemd-stub's sections) → [`esp`] (FAT) → [`disk`] (GPT) → [`format`]
-//! (qcow2, VHD, GCP); [`manifest`] says what came out. [`mod@inspect`] and [`mod@diff`] go the other way.
+//! (qcow2, VHD, GCP); [`manifest`] says what came out, and [`measure`] what a trust domain shows that boots it. [`mod@inspect`] and [`mod@diff`] go the other way.
 //! [`elf`] drops what a shipped kernel does not need; [`identity`] derives every hash and identifier from contents, so that
 //! the same input gives the same bytes anywhere.
 #![forbid(unsafe_code)]
@@ -17,6 +17,7 @@ pub mod identity;
 pub mod initramfs;
 pub mod inspect;
 pub mod manifest;
+pub mod measure;
 pub mod sample;
 pub mod sbom;
 pub mod uki;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::identity::sha256;
+use crate::measure::{self, Registers};
 use crate::sbom::Sbom;
 use crate::{Error, authenticode};
 
@@ -32,6 +33,8 @@ pub struct Manifest {
     pub outputs: BTreeMap<String, File>,
     /// The Authenticode SHA-384 of `coffer.efi`.
     pub authenticode_sha384: String,
+    /// RTMR1 and RTMR2 of trust domains that boot it, by the way of loading ([`measure::Loading`]).
+    pub registers: BTreeMap<String, Registers>,
     /// The crates that ship.
     pub sbom: Sbom,
 }
@@ -88,6 +91,7 @@ impl Manifest {
             components: files(components),
             outputs: files(outputs),
             authenticode_sha384: authenticode::sha384(&image.uki)?,
+            registers: measure::registers(&image.disk)?,
             sbom: source.sbom,
         })
     }

@@ -45,6 +45,9 @@ enum Verb {
     Image(commands::image::Verb),
     /// Judge a machine's evidence, from files: is it genuine, is it wanted?
     Verify(commands::verify::Arguments),
+    /// Write down what is wanted of a machine.
+    #[command(subcommand)]
+    Policy(commands::policy::Verb),
     /// Print completions for a shell.
     Completions {
         /// Which one.
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         Verb::Rm(arguments) => commands::rm::main(arguments, output).map(done),
         Verb::Image(verb) => commands::image::main(verb, output),
         Verb::Verify(arguments) => commands::verify::main(arguments, output),
+        Verb::Policy(verb) => commands::policy::main(verb).map(done),
         Verb::Completions { shell } => {
             clap_complete::generate(*shell, &mut Arguments::command(), "coffer", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

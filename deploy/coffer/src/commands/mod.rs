@@ -4,6 +4,7 @@ pub mod image;
 pub mod launch;
 pub mod logs;
 pub mod ls;
+pub mod policy;
 pub mod rm;
 pub mod stop;
 pub mod verify;
