@@ -9,7 +9,7 @@ use anyhow::{Context as _, ensure};
 use coffer_harness::{Disk, Ended};
 use coffer_tdsim::{Accept, Domain, Payload, QuoteVersion, prepare};
 
-use super::{module, run};
+use super::{guest, module, run};
 use crate::programs::root;
 use crate::suite::Suite;
 
@@ -49,7 +49,7 @@ pub fn add(suite: &mut Suite) {
         let kernel = kernel()?;
         let file = fs::read(&kernel.image).context("cannot read Debian's kernel")?;
         let payload = Payload {
-            initramfs: initramfs(&kernel, folder.path())?,
+            initramfs: guest::initramfs(INIT, modules(&kernel)?)?,
             added_words: "console=ttyS0 quiet panic=-1".to_owned(),
             ..Payload::read(&file)?
         };
@@ -64,10 +64,10 @@ pub fn add(suite: &mut Suite) {
         let (ended, lines) = run(&prepared.machine)?;
         ensure!(ended == Ended::PoweredOff, "it ended by {ended:?}: {}", lines.join("\n"));
 
-        expect(&lines, "cpus: 2")?;
-        expect(&lines, "provider: tdx_guest")?;
-        expect(&lines, &format!("disk: {}", sha256(&disk)?))?;
-        super::evidence::check(&between(&lines, "quote")?, &between(&lines, "log")?, &prepared)
+        guest::expect(&lines, "cpus: 2")?;
+        guest::expect(&lines, "provider: tdx_guest")?;
+        guest::expect(&lines, &format!("disk: {}", sha256(&disk)?))?;
+        super::evidence::check(&guest::between(&lines, "quote")?, &guest::between(&lines, "log")?, &prepared)
     });
 }
 
@@ -109,54 +109,15 @@ fn find(folder: &Path) -> Option<Kernel> {
     Some(Kernel { image: folder.join(format!("root/boot/vmlinuz-{release}")), modules })
 }
 
-/// Busybox, the script, the modules.
-fn initramfs(kernel: &Kernel, folder: &Path) -> anyhow::Result<Vec<u8>> {
-    const PROGRAM: u32 = 0o100_755;
-    const FOLDER: u32 = 0o40_755;
-    let busybox = fs::read("/bin/busybox").context("busybox is in the package busybox-static")?;
-    let mut files: Vec<(String, u32, Vec<u8>)> =
-        ["bin", "dev", "proc", "sys"].map(|name| (name.to_owned(), FOLDER, Vec::new())).to_vec();
-    files.push(("bin/busybox".to_owned(), PROGRAM, busybox));
-    files.push(("init".to_owned(), PROGRAM, INIT.as_bytes().to_vec()));
-    for (number, module) in (1..).zip(MODULES) {
+/// The modules, unpacked.
+fn modules(kernel: &Kernel) -> anyhow::Result<Vec<Vec<u8>>> {
+    let unpack = |module| {
         let packed = kernel.modules.join(format!("{module}.ko.xz"));
-        let unpacked = folder.join(format!("module{number}.ko"));
         let output = Command::new("xz").arg("-dc").arg(&packed).output().context("cannot start xz")?;
         ensure!(output.status.success(), "cannot unpack {}", packed.display());
-        fs::write(&unpacked, &output.stdout).context("cannot write a module")?;
-        files.push((format!("module{number}.ko"), PROGRAM, output.stdout));
-    }
-    let mut archive = Vec::new();
-    for (number, (name, mode, bytes)) in (1..).zip(files) {
-        let header = cpio::newc::Builder::new(&name).ino(number).mode(mode).nlink(1);
-        let mut writer = header.write(&mut archive, u32::try_from(bytes.len())?);
-        std::io::Write::write_all(&mut writer, &bytes)?;
-        writer.finish()?;
-    }
-    cpio::newc::trailer(&mut archive).context("cannot end the initramfs")?;
-    Ok(archive)
-}
-
-fn expect(lines: &[String], wanted: &str) -> anyhow::Result<()> {
-    ensure!(
-        lines.iter().any(|line| line.contains(wanted)),
-        "it does not say {wanted:?}: {}",
-        lines.join("\n")
-    );
-    Ok(())
-}
-
-/// What stands in Base64 between two marks.
-fn between(lines: &[String], name: &str) -> anyhow::Result<Vec<u8>> {
-    let (begin, end) = (format!("{name}-begin"), format!("{name}-end"));
-    let text: String = lines
-        .iter()
-        .skip_while(|line| **line != begin)
-        .skip(1)
-        .take_while(|line| **line != end)
-        .map(String::as_str)
-        .collect();
-    super::evidence::base64(&text).with_context(|| format!("there is no {name}: {}", lines.join("\n")))
+        Ok(output.stdout)
+    };
+    MODULES.iter().map(unpack).collect()
 }
 
 fn sha256(file: &Path) -> anyhow::Result<String> {

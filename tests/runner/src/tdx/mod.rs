@@ -3,6 +3,8 @@
 mod client;
 mod coffer;
 mod evidence;
+mod guest;
+mod kernel;
 mod linux;
 mod rules;
 
@@ -27,6 +29,7 @@ pub fn add(suite: &mut Suite, artifacts: &Artifacts) -> anyhow::Result<()> {
     client::add(suite)?;
     linux::add(suite);
     coffer::add(suite, artifacts);
+    kernel::add(suite, artifacts);
     Ok(())
 }
 
