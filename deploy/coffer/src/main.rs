@@ -7,7 +7,9 @@ mod collateral;
 mod commands;
 mod context;
 mod control;
+mod evidence;
 mod image;
+mod judging;
 mod output;
 mod state;
 mod tls;
@@ -45,6 +47,8 @@ enum Verb {
     Image(commands::image::Verb),
     /// Judge a machine's evidence, from files: is it genuine, is it wanted?
     Verify(commands::verify::Arguments),
+    /// Report on a machine: what it is, what runs on it, and whether that is genuine and wanted.
+    Attest(commands::attest::Arguments),
     /// Write down what is wanted of a machine.
     #[command(subcommand)]
     Policy(commands::policy::Verb),
@@ -67,6 +71,7 @@ fn main() -> ExitCode {
         Verb::Rm(arguments) => commands::rm::main(arguments, output).map(done),
         Verb::Image(verb) => commands::image::main(verb, output),
         Verb::Verify(arguments) => commands::verify::main(arguments, output),
+        Verb::Attest(arguments) => commands::attest::main(arguments, output),
         Verb::Policy(verb) => commands::policy::main(verb).map(done),
         Verb::Completions { shell } => {
             clap_complete::generate(*shell, &mut Arguments::command(), "coffer", &mut std::io::stdout());
@@ -75,8 +80,8 @@ fn main() -> ExitCode {
     };
     result.unwrap_or_else(|error| {
         eprintln!("coffer: {error:#}");
-        // Of `image diff` and `verify`, 1 is an answer.
-        if matches!(arguments.verb, Verb::Image(_) | Verb::Verify(_)) {
+        // Of `image diff`, `verify` and `attest`, 1 is an answer.
+        if matches!(arguments.verb, Verb::Image(_) | Verb::Verify(_) | Verb::Attest(_)) {
             ExitCode::from(2)
         } else {
             ExitCode::FAILURE

@@ -1,5 +1,6 @@
 //! The verbs, one file each.
 
+pub mod attest;
 pub mod image;
 pub mod launch;
 pub mod logs;
