@@ -12,11 +12,14 @@ bitflags! {
         const PIDS = 1;
         /// How much memory they may touch.
         const MEMORY = 1 << 1;
+        /// How the CPUs are divided.
+        const CPU = 1 << 2;
     }
 }
 
 /// Names as the files have them.
-const NAMES: &[(&str, Controllers)] = &[("memory", Controllers::MEMORY), ("pids", Controllers::PIDS)];
+const NAMES: &[(&str, Controllers)] =
+    &[("cpu", Controllers::CPU), ("memory", Controllers::MEMORY), ("pids", Controllers::PIDS)];
 /// Those that divide between groups what processes of the parent would compete for: they keep these out of it.
 const DOMAIN: Controllers = Controllers::MEMORY;
 
@@ -75,6 +78,10 @@ impl Cgroup {
         }
         state.subtree_control = state.subtree_control.union(on).difference(off);
         // A controller that is turned off forgets its settings.
+        if on.union(off).contains(Controllers::CPU) {
+            let is_on = on.contains(Controllers::CPU);
+            state.children.values().for_each(|child| child.set_cpu_controlled(is_on));
+        }
         if off.contains(Controllers::MEMORY) {
             state.children.values().for_each(|child| child.memory.forget_settings());
         }

@@ -5,6 +5,7 @@ use crate::error::{Errno, Error, Result};
 use crate::event::{IoEvents, Pollee};
 use crate::process::Process;
 use crate::process::times::CpuTimes;
+use crate::sched::share::Share;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
@@ -27,6 +28,8 @@ pub struct Cgroup {
     pub pids: Pids,
     /// How much memory they have touched and may touch.
     pub memory: Memory,
+    /// What they get of the CPUs; `None` for the root.
+    pub share: Option<Arc<Share>>,
     /// Rings when what `cgroup.events` says changes.
     pub events: Bell,
     face: Once<Weak<dyn Face>>,
@@ -109,6 +112,7 @@ impl Cgroup {
             is_frozen: false,
             past: CpuTimes::default(),
         };
+        let share = parent.as_ref().map(|parent| Share::new(parent.share.clone()));
         Self {
             name,
             depth: parent.as_ref().map_or(0, |parent| parent.depth + 1),
@@ -116,6 +120,7 @@ impl Cgroup {
             state: SpinLock::new(state),
             pids: Pids::default(),
             memory,
+            share,
             events: Bell::default(),
             face: Once::new(),
         }
@@ -143,6 +148,9 @@ impl Cgroup {
         }
         if state.children.contains_key(name) {
             return Err(Errno::EEXIST.into());
+        }
+        if state.subtree_control.contains(Controllers::CPU) {
+            child.set_cpu_controlled(true);
         }
         state.children.insert(name.into(), child.clone());
         drop(state);

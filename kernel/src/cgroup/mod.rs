@@ -12,6 +12,7 @@
 
 mod controllers;
 mod cpu;
+mod cpu_share;
 mod freezer;
 mod group;
 mod kill;
@@ -21,6 +22,7 @@ mod namespace;
 mod pids;
 
 pub use controllers::Controllers;
+pub use cpu_share::follow_new;
 pub use freezer::{enter_frozen, park};
 pub use group::{Bell, Cgroup, Face, root};
 pub use member::{Membership, Reservation};

@@ -258,7 +258,8 @@ fn publish(
         abandon(child, flags);
         return Err(error);
     }
-    child.add_thread(thread);
+    child.add_thread(thread.clone());
+    crate::cgroup::follow_new(&thread);
     if flags & CLONE_THREAD != 0 {
         return Ok(());
     }

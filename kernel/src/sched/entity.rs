@@ -1,9 +1,11 @@
 //! What the policy keeps for a task.
 
+use super::share::Share;
 use alloc::sync::Arc;
 use coffer_run_queue::{IDLE_WEIGHT, Rank, virtual_ns, weight};
 use core::any::Any;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
+use ostd::sync::SpinLock;
 use ostd::task::Task;
 
 /// Scheduling policies (sched(7)), by their numbers.
@@ -37,6 +39,12 @@ pub struct Entity {
     slice_ns: AtomicU64,
     /// Its round-robin turn is over: to the end of the list.
     turn_is_over: AtomicBool,
+    /// Whether there is a `share`: a load for those in the root group.
+    has_share: AtomicBool,
+    /// Its control group's. Taken with interrupts off.
+    share: SpinLock<Option<Arc<Share>>>,
+    /// When it was last seen running there.
+    window: AtomicU64,
 }
 
 impl Policy {
@@ -82,6 +90,9 @@ impl Default for Entity {
             virtual_ns: AtomicU64::new(0),
             slice_ns: AtomicU64::new(0),
             turn_is_over: AtomicBool::new(false),
+            has_share: AtomicBool::new(false),
+            share: SpinLock::new(None),
+            window: AtomicU64::new(0),
         }
     }
 }
@@ -90,6 +101,7 @@ impl Entity {
     fn for_child(&self) -> Self {
         let child = Self::default();
         child.affinity.store(self.affinity(), Ordering::Relaxed);
+        child.set_share(self.share());
         child.virtual_ns.store(self.virtual_ns(), Ordering::Relaxed);
         if self.reset_on_fork() {
             let nice = if self.policy().is_real_time() { 0 } else { self.nice().max(0) };
@@ -147,6 +159,33 @@ impl Entity {
         self.reset_on_fork.store(reset, Ordering::Relaxed);
     }
 
+    /// Its control group's share; `None` in the root group.
+    pub fn share(&self) -> Option<Arc<Share>> {
+        if self.has_share.load(Ordering::Relaxed) { self.share.lock_irq().clone() } else { None }
+    }
+
+    /// Gives it another.
+    pub fn set_share(&self, share: Option<Arc<Share>>) {
+        let has_share = share.is_some();
+        let old = core::mem::replace(&mut *self.share.lock_irq(), share);
+        self.has_share.store(has_share, Ordering::Relaxed);
+        drop(old);
+    }
+
+    /// Books `ran_ns` in its control group; `true` if it has to stop for now. Interrupts are off.
+    pub(super) fn charge_group(&self, ran_ns: u64) -> bool {
+        self.has_share.load(Ordering::Relaxed)
+            && self.share.lock().as_ref().is_some_and(|share| share.charge(ran_ns))
+    }
+
+    /// What its weight comes to in its control group.
+    fn weigh(&self, weight: u64) -> u64 {
+        if !self.has_share.load(Ordering::Relaxed) {
+            return weight;
+        }
+        self.share.lock().as_ref().map_or(weight, |share| share.weigh(weight, &self.window).max(1))
+    }
+
     pub(super) fn rank(&self) -> Rank {
         if self.policy().is_real_time() {
             Rank::RealTime(self.priority())
@@ -169,6 +208,7 @@ impl Entity {
             Policy::Idle => IDLE_WEIGHT,
             _ => weight(self.nice()),
         };
+        let weight = self.weigh(weight);
         // Only the CPU that runs the task writes these.
         self.set_virtual_ns(self.virtual_ns().wrapping_add(virtual_ns(ran_ns, weight)));
         let slice = self.slice_ns.load(Ordering::Relaxed) + ran_ns;

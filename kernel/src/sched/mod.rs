@@ -8,6 +8,7 @@ mod entity;
 mod load;
 mod placement;
 mod queue;
+pub mod share;
 mod usage;
 
 pub use entity::{Entity, Policy, of, start_values};
@@ -15,6 +16,7 @@ pub use load::{load_average, runnable};
 pub use queue::ROUND_ROBIN_NS;
 pub use usage::{busy_ns, switches};
 
+use crate::thread::Thread;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
 use ostd::cpu::{CpuId, PerCpu};
@@ -68,6 +70,9 @@ impl Scheduler for Queues {
     fn account(&self, cpu: CpuId, current: &Task, ran_ns: u64) -> bool {
         let queue = self.queues.on(cpu);
         queue.charge(ran_ns);
+        if of(current).is_some_and(|entity| entity.charge_group(ran_ns)) {
+            Thread::note_task_throttled(current);
+        }
         let reconsider = queue.account(current, ran_ns);
         reconsider || !may_run(current, cpu) && ostd::cpu::count() > 1
     }

@@ -7,6 +7,7 @@ use crate::cgroup;
 use crate::error::Errno;
 use crate::process::exit;
 use crate::process::exit_status::ExitStatus;
+use crate::sched::share;
 use crate::thread::Thread;
 use alloc::sync::Arc;
 use coffer_abi_types::signal::{SA_NODEFER, SA_RESETHAND, SA_RESTART, SI_TIMER};
@@ -28,7 +29,10 @@ const RESTART_SYSCALL: u64 = 219;
 
 /// Whether [`before_user`] has anything to do: a few loads.
 pub fn has_work(thread: &Thread) -> bool {
-    thread.has_pending_signal() || thread.was_interrupted() || thread.signals.has_saved_mask()
+    thread.has_pending_signal()
+        || thread.was_interrupted()
+        || thread.signals.has_saved_mask()
+        || thread.is_throttled()
 }
 
 /// Serves all that is pending.
@@ -46,6 +50,11 @@ pub fn before_user(thread: &Arc<Thread>, user: &mut UserContext, trap: Trap) -> 
         stop::tell_continued(process);
         let Some(info) = take(thread, SigSet(!thread.signals.mask().0)) else {
             if !process.signals.is_freezing() {
+                // Nothing else is left to do: now it may take a while.
+                if thread.take_throttled() {
+                    share::wait_for_quota(thread);
+                    continue;
+                }
                 break;
             }
             // Last, so that nothing that would end the process waits for a thaw.

@@ -37,6 +37,8 @@ pub struct Thread {
     pub signals: ThreadSignals,
     /// At rest, as far as the freezer is concerned; changes with the counts of its group.
     pub is_frozen: AtomicBool,
+    /// Its control group has used up its part of the CPUs: it waits before it goes on in ring 3.
+    is_throttled: AtomicBool,
     /// Set by execve(2) of another thread: this one leaves at its next look.
     must_exit: AtomicBool,
     /// What exit(2) was given; counts if it is the last thread.
@@ -72,6 +74,7 @@ impl Thread {
             task: Once::new(),
             name: SpinLock::new(name),
             signals: ThreadSignals::new(mask, stack),
+            is_throttled: AtomicBool::new(false),
             must_exit: AtomicBool::new(false),
             is_frozen: AtomicBool::new(false),
             exit_code: AtomicU32::new(0),
@@ -90,6 +93,28 @@ impl Thread {
     /// The current thread; `None` in a kernel task.
     pub fn current() -> Option<Arc<Self>> {
         Task::current()?.data().clone().downcast().ok()
+    }
+
+    /// The control group of what runs in `task` has used up its part of the CPUs. May be called from an interrupt.
+    pub fn note_task_throttled(task: &Task) {
+        if let Some(thread) = task.data().downcast_ref::<Self>() {
+            thread.note_throttled();
+        }
+    }
+
+    /// It is to wait for its control group's next period.
+    pub fn note_throttled(&self) {
+        self.is_throttled.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is to.
+    pub fn is_throttled(&self) -> bool {
+        self.is_throttled.load(Ordering::Relaxed)
+    }
+
+    /// Whether it was to; asked once.
+    pub fn take_throttled(&self) -> bool {
+        self.is_throttled.swap(false, Ordering::Relaxed)
     }
 
     /// Its process.

@@ -8,13 +8,15 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use crate::case::{Case, Outcome};
 use crate::child;
 
+mod cpu;
 mod freeze;
 mod memory;
 mod namespace;
 mod pids;
 mod tree;
 
-pub const CASES: &[&[Case]] = &[tree::CASES, freeze::CASES, pids::CASES, memory::CASES, namespace::CASES];
+pub const CASES: &[&[Case]] =
+    &[tree::CASES, freeze::CASES, pids::CASES, memory::CASES, cpu::CASES, namespace::CASES];
 
 /// A group of its own for a case, with the pids controller, that goes with the case.
 struct Group {

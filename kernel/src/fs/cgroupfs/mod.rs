@@ -3,6 +3,7 @@
 //! A [`Directory`] stands for a group as long as that is there; all mounts see the same ones. A mount shows the tree from the root of the
 //! cgroup namespace that it was made in.
 
+mod cpu;
 mod directory;
 mod file;
 mod memory;

@@ -1,6 +1,6 @@
 //! The files of a group: one row each. A controller's files are rows with that controller.
 
-use super::{check_may_move, memory};
+use super::{check_may_move, cpu, memory};
 use crate::cgroup::{Bell, Cgroup, Controllers, Membership};
 use crate::error::{Errno, Error, Result};
 use crate::fs::synthetic::Text;
@@ -54,6 +54,7 @@ pub struct Taken<'a> {
 
 use Place::{All, NotRoot, With};
 const PIDS: Place = With(Controllers::PIDS);
+const CPU: Place = With(Controllers::CPU);
 const MEMORY: Place = With(Controllers::MEMORY);
 
 #[rustfmt::skip]
@@ -69,7 +70,10 @@ pub const ROWS: &[Row] = &[
     Row { name: "cgroup.subtree_control", permissions: 0o644, place: All, show: Some(show_subtree_control), store: Some(store_subtree_control), bell: None },
     Row { name: "cgroup.threads", permissions: 0o644, place: All, show: Some(show_threads), store: Some(store_threads), bell: None },
     Row { name: "cgroup.type", permissions: 0o644, place: NotRoot, show: Some(show_type), store: Some(store_type), bell: None },
+    Row { name: "cpu.max", permissions: 0o644, place: CPU, show: Some(cpu::show_max), store: Some(cpu::store_max), bell: None },
     Row { name: "cpu.stat", permissions: 0o444, place: All, show: Some(show_cpu_stat), store: None, bell: None },
+    Row { name: "cpu.weight", permissions: 0o644, place: CPU, show: Some(cpu::show_weight), store: Some(cpu::store_weight), bell: None },
+    Row { name: "cpu.weight.nice", permissions: 0o644, place: CPU, show: Some(cpu::show_weight_nice), store: Some(cpu::store_weight_nice), bell: None },
     Row { name: "memory.current", permissions: 0o444, place: MEMORY, show: Some(memory::show_current), store: None, bell: None },
     Row { name: "memory.events", permissions: 0o444, place: MEMORY, show: Some(memory::show_events), store: None, bell: Some(|cgroup| &cgroup.memory.events) },
     Row { name: "memory.high", permissions: 0o644, place: MEMORY, show: Some(memory::show_high), store: Some(memory::store_high), bell: None },
@@ -256,6 +260,9 @@ fn show_cpu_stat(cgroup: &Arc<Cgroup>, text: &mut Text) -> Result<()> {
     let times = cgroup.cpu_times();
     let (user, system) = (times.user_ns / 1000, times.system_ns / 1000);
     text.add(format_args!("usage_usec {}\nuser_usec {user}\nsystem_usec {system}\n", user + system));
+    if cgroup.controllers().contains(Controllers::CPU) {
+        cpu::show_throttling(cgroup, text);
+    }
     Ok(())
 }
 
