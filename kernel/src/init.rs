@@ -22,6 +22,9 @@ pub fn start() {
         panic!("no network: {error:?}");
     }
     crate::device::bus::probe();
+    if let Err(error) = crate::mm::accept::start() {
+        panic!("no task to accept memory: {error:?}");
+    }
     if let Err(error) = crate::process::first::start(&root) {
         panic!("the first process cannot be made: {error:?}");
     }

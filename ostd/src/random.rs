@@ -37,10 +37,12 @@ pub(crate) fn require_hardware() {
 #[cfg(target_os = "none")]
 fn word() -> Result<u64> {
     use crate::arch::cpuid;
+    // Remembered: CPUID leaves the machine in every VM.
+    static SOURCES: spin::Once<(bool, bool)> = spin::Once::new();
+    let (has_rdseed, has_rdrand) = *SOURCES.call_once(|| (cpuid::has_rdseed(), cpuid::has_rdrand()));
     for _ in 0..MAX_TRIES {
         // RDSEED may run dry under load; RDRAND of the same CPU is then as good.
-        let word =
-            cpuid::has_rdseed().then(rdseed).flatten().or_else(|| cpuid::has_rdrand().then(rdrand).flatten());
+        let word = has_rdseed.then(rdseed).flatten().or_else(|| has_rdrand.then(rdrand).flatten());
         if let Some(word) = word {
             return Ok(word);
         }

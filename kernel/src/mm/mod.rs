@@ -3,6 +3,7 @@
 //! [`AddressSpace`] holds the areas of a process and the page tables that show them to the hardware. Its methods are the memory calls
 //! of Linux, one file each: `map`, `protect`, `remap`, `brk`, `advise`, `lock`, `sync`. [`fault`] brings pages in.
 
+pub mod accept;
 pub mod account;
 pub mod address_space;
 pub mod advise;

@@ -128,9 +128,9 @@ pub(crate) fn copy_firmware_memory(start: Paddr, len: usize) -> Option<alloc::ve
     Some(copy)
 }
 
-/// Whether there was memory that nobody had accepted, and a little of it now is. For whoever has nothing else to do, with interrupts off.
-#[cfg(target_os = "none")]
-pub(crate) fn accept_some() -> bool {
+/// Whether there was memory of a TD that nobody had accepted, of which a large page now is: what is left for later at boot is accepted when it is first
+/// handed out, and better before, by whoever has nothing else to do.
+pub fn accept_some() -> bool {
     frame::allocator::accept_some()
 }
 

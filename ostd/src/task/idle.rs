@@ -3,7 +3,7 @@
 use super::{Task, preempt, reap, state, switch};
 use crate::cpu::local;
 use crate::mm::kspace::KernelStack;
-use crate::{mm, tdx};
+use crate::tdx;
 use alloc::sync::Arc;
 use core::arch::asm;
 use core::sync::atomic::Ordering;
@@ -56,11 +56,7 @@ fn adopt() -> usize {
 /// Turns interrupts on and waits for one.
 fn wait() {
     if tdx::is_active() {
-        if mm::accept_some() {
-            x86_64::instructions::interrupts::enable();
-        } else {
-            tdx::host::enable_and_halt();
-        }
+        tdx::host::enable_and_halt();
     } else {
         // STI holds interrupts off for one more instruction, so none can slip in before HLT.
         x86_64::instructions::interrupts::enable_and_hlt();

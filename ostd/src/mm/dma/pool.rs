@@ -40,17 +40,18 @@ pub(in crate::mm) fn free(at: Paddr, count: usize) {
     }
 }
 
-/// Takes the pool's memory, a sixteenth of all within bounds; nothing outside of a TD.
+/// Takes the pool's memory, a part of all within bounds; nothing outside of a TD. A disk's full queue takes half a MiB, a network card two.
 #[cfg(target_os = "none")]
 pub(in crate::mm) fn take(free: &mut super::super::early::FreeRanges) -> Range<Paddr> {
     use crate::tdx::{self, memory::LARGE_PAGE};
 
-    const BOUNDS: (usize, usize) = (8 << 20, 64 << 20);
+    const PART: usize = 128;
+    const BOUNDS: (usize, usize) = (16 << 20, 64 << 20);
     if !tdx::is_active() {
         return 0..0;
     }
     let total: usize = free.iter().map(|stretch| stretch.range.len()).sum();
-    let len = (total / 16).clamp(BOUNDS.0, BOUNDS.1).next_multiple_of(LARGE_PAGE);
+    let len = (total / PART).clamp(BOUNDS.0, BOUNDS.1).next_multiple_of(LARGE_PAGE);
     free.take_large_pages(len).expect("the machine has memory for devices")
 }
 

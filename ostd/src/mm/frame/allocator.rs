@@ -143,15 +143,14 @@ pub(in crate::mm) fn unaccepted() -> usize {
     UNACCEPTED.load(Ordering::Relaxed)
 }
 
-/// Accepts a large page, if there is one left; whether there was. Interrupts are off. The lock is free meanwhile: others need frames.
-#[cfg(target_os = "none")]
+/// Accepts a large page, if there is one left; whether there was. The lock is free meanwhile, and interrupts may be on: others need frames.
 pub(in crate::mm) fn accept_some() -> bool {
     if unaccepted() == 0 {
         return false;
     }
-    let Some(piece) = SHARED.lock().next_fresh() else { return false };
-    let frames = accepted(piece);
-    SHARED.lock().prepare(frames);
+    let piece = machine::with_cpu(|_| SHARED.lock().next_fresh());
+    let Some(frames) = piece.map(accepted) else { return false };
+    machine::with_cpu(|_| SHARED.lock().prepare(frames));
     true
 }
 
