@@ -111,13 +111,14 @@ pub struct DmaStream {
 }
 
 impl DmaStream {
-    /// Prepares `frames` for a transfer; for [`Direction::ToDevice`] their bytes are visible to the device from here on.
+    /// Prepares `frames` for a transfer; for [`Direction::ToDevice`] their bytes are visible to the device from here on. In a TD it may sleep, until
+    /// other transfers have ended.
     ///
     /// # Errors
-    /// [`crate::Error::NoMemory`] if the pool is exhausted, [`crate::Error::InvalidArgument`] for no frames at all.
+    /// [`crate::Error::InvalidArgument`] for no frames at all.
     pub fn new(frames: Vec<UFrame>, direction: Direction) -> Result<Self> {
         // Direct transfers need no copy either way: DMA is coherent on x86.
-        let bounce = if tdx::is_active() { Some(Segment::alloc_shared(frames.len())?) } else { None };
+        let bounce = if tdx::is_active() { Some(Segment::wait_for_shared(frames.len())?) } else { None };
         let stream = Self { frames, direction, bounce };
         if direction == Direction::ToDevice {
             stream.each_page(|bounce, frame| copy_page(bounce, frame));

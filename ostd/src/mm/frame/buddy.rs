@@ -37,8 +37,7 @@ impl Buddy {
     }
 
     /// Free frames.
-    #[cfg(test)]
-    pub(super) fn free(&self) -> usize {
+    pub(in crate::mm) fn free(&self) -> usize {
         self.free
     }
 

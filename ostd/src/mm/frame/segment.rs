@@ -1,6 +1,6 @@
 //! [`Segment`].
 
-use super::super::dma::pool;
+use super::super::dma::pool::{self, Stay};
 use super::super::{PAGE_SIZE, Paddr, kspace, machine};
 use super::allocator::{self, Use};
 use super::{clear, meta};
@@ -37,9 +37,14 @@ impl Segment {
         if !tdx::is_active() {
             return Self::alloc_zeroed(frames);
         }
-        let start = pool::alloc(frames)?;
+        let start = pool::alloc(frames, Stay::ForGood)?;
         (start..).step_by(PAGE_SIZE).take(frames).for_each(clear);
         Ok(Self { start, frames, is_shared: true })
+    }
+
+    /// Memory of a TD that devices reach, for one transfer. Sleeps until there is some; whatever was in it is still there.
+    pub(in crate::mm) fn wait_for_shared(frames: usize) -> Result<Self> {
+        Ok(Self { start: pool::wait_for(frames)?, frames, is_shared: true })
     }
 
     /// The first byte's physical address.
