@@ -90,6 +90,8 @@ pub struct Setting {
     pub is_trust_domain: bool,
     /// What must not be in shared memory at the end, of trust domains.
     pub canaries: Vec<[u8; 16]>,
+    /// Seed of a hostile host, of trust domains; 0: a friendly one.
+    pub seed: u64,
     /// How its disks are attached.
     pub disk_bus: DiskBus,
     /// The form of the disk that it boots from, under firmware.
@@ -110,6 +112,7 @@ impl Default for Setting {
             is_uefi: false,
             is_trust_domain: false,
             canaries: Vec::new(),
+            seed: 0,
             disk_bus: DiskBus::default(),
             form: Format::Raw,
             signal_at: None,

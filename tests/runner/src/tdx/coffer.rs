@@ -44,7 +44,7 @@ const CANARY_SCRIPT: &str = "word=$(echo CEVINGR_GB_GQ_01 | tr A-Z N-ZA-M); expo
     cat /tmp/words | tac | sort | md5sum > /dev/null; test $(grep -c TO_TD /tmp/words) = 4000 && echo works";
 
 /// Runs a script in busybox, in a trust domain.
-fn run(artifacts: &Artifacts, script: &str, setting: Setting) -> anyhow::Result<Outcome> {
+pub fn run(artifacts: &Artifacts, script: &str, setting: Setting) -> anyhow::Result<Outcome> {
     let folder = tempfile::tempdir()?;
     let archive = folder.path().join("image.tar");
     small::busybox()?.layout()?.write_tar(&archive)?;

@@ -4,6 +4,7 @@ mod client;
 mod coffer;
 mod evidence;
 mod guest;
+mod hostile;
 mod kernel;
 mod linux;
 mod rules;
@@ -30,6 +31,7 @@ pub fn add(suite: &mut Suite, artifacts: &Artifacts) -> anyhow::Result<()> {
     linux::add(suite);
     coffer::add(suite, artifacts);
     kernel::add(suite, artifacts);
+    hostile::add(suite, artifacts);
     Ok(())
 }
 
@@ -50,6 +52,9 @@ pub fn machine(artifacts: &Artifacts, setting: &Setting, folder: &Path) -> anyho
         cpus: setting.cpus,
         memory_mib: setting.memory_mib,
         canaries: setting.canaries.clone(),
+        seed: setting.seed,
+        // From a storm in which little lives long to a host that lies now and then.
+        faults: (u64::MAX, 1 << (setting.seed % 6)),
         ..Domain::default()
     };
     let prepared = prepare(&domain, &Payload::read(&file)?, &module()?, QuoteVersion::V4, folder)?;

@@ -42,6 +42,8 @@ pub struct Domain {
     pub flags: u64,
     /// Seed of the hostile host; 0: a friendly one.
     pub seed: u64,
+    /// Which faults it makes (`hostile::Fault::bit`), and how rarely.
+    pub faults: (u64, u64),
     /// Bytes that must not be in shared memory at the end.
     pub canaries: Vec<[u8; 16]>,
 }
@@ -65,6 +67,7 @@ impl Default for Domain {
             split_every: 5,
             flags: 0,
             seed: 0,
+            faults: (u64::MAX, 1),
             canaries: Vec::new(),
         }
     }
@@ -161,6 +164,7 @@ impl Domain {
             retry_every: self.retry_every,
             split_every: self.split_every,
             seed: self.seed,
+            faults: self.faults,
             canaries: (0, 0),
             regions: 0,
             measurements: [[0; 48]; 8],

@@ -11,6 +11,7 @@ use coffer_qemu::{Disk, Ended};
 use coffer_tdsim::{
     Accept, Domain, MODULE, Measured, Measurement, Payload, Prepared, QuoteVersion, build_bare, prepare,
 };
+use coffer_tdsim_rules::hostile::Fault;
 use coffer_tdsim_rules::pack::Flags;
 
 /// Runs trust domains on a simulated TDX module.
@@ -51,6 +52,15 @@ struct Run {
     /// Rules that stock Linux needs to be relaxed.
     #[arg(long)]
     relaxed: bool,
+    /// Seed of a hostile host.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// What it does, of all that it can: names of `tests/tdsim/rules/src/hostile.rs`, with commas between.
+    #[arg(long, value_delimiter = ',')]
+    faults: Vec<String>,
+    /// How rarely.
+    #[arg(long, default_value_t = 1)]
+    period: u64,
     /// Tell of each exit. Very long.
     #[arg(long)]
     trace: bool,
@@ -132,6 +142,8 @@ fn domain(run: &Run) -> anyhow::Result<Domain> {
     let relaxed = if run.relaxed { Flags::RELAXED_MSRS | Flags::IMPLICIT_CONVERSION } else { 0 };
     let trace = if run.trace { Flags::TRACE } else { 0 };
     Ok(Domain {
+        seed: run.seed,
+        faults: (faults(&run.faults)?, run.period),
         cpus: run.smp,
         memory_mib: run.memory,
         gpaw: run.gpaw,
@@ -139,4 +151,14 @@ fn domain(run: &Run) -> anyhow::Result<Domain> {
         flags: relaxed | trace,
         ..Domain::default()
     })
+}
+
+/// The set of named faults; all of them without names.
+fn faults(names: &[String]) -> anyhow::Result<u64> {
+    let bit = |name: &String| {
+        let found = Fault::all().find(|fault| fault.name() == name.as_str());
+        found.map(Fault::bit).with_context(|| format!("no fault is called {name}"))
+    };
+    let set = names.iter().map(bit).try_fold(0, |set, bit| bit.map(|bit| set | bit))?;
+    Ok(if names.is_empty() { u64::MAX } else { set })
 }

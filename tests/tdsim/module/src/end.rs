@@ -2,7 +2,7 @@
 
 use crate::td::{Search, Td};
 use crate::vcpu::Vcpu;
-use crate::{console, ports};
+use crate::{console, ports, smp};
 
 /// Where QEMU's debug exit device is.
 pub const DEBUG_EXIT_PORT: u16 = 0xf4;
@@ -19,6 +19,9 @@ pub const LEAK: u32 = 0x64;
 
 /// Ends QEMU with a code.
 pub fn exit(code: u32) -> ! {
+    if let Some(td) = smp::TD.get() {
+        td.hostile.report();
+    }
     loop {
         ports::write(DEBUG_EXIT_PORT, 1, code);
     }
@@ -30,8 +33,9 @@ pub fn broken_rule(vcpu: &Vcpu, rule: core::fmt::Arguments) -> ! {
     exit(BROKEN_RULE)
 }
 
-/// Looks for canaries before an orderly end. Those found end the run.
-pub fn check_canaries(td: &Td) {
+/// Before an orderly end: what the host did is told, and canaries that are found end the run in another way.
+pub fn before(td: &Td) {
+    td.hostile.report();
     match td.find_canary() {
         Search::Found(gpa) => {
             console::say(format_args!("a canary is in shared memory at {gpa:#x}"));

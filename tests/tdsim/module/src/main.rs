@@ -13,6 +13,7 @@ mod end;
 mod exits;
 mod guest;
 mod hash;
+mod hostile;
 mod memory;
 mod npt;
 mod ports;

@@ -7,6 +7,7 @@ use coffer_tdsim_rules::pack::{self, Header};
 use coffer_tdsim_rules::page::{Accepted, Pages, Size};
 use spin::Mutex;
 
+use crate::hostile::{Hostile, disturb_tables};
 use crate::npt::NestedTables;
 use crate::svm::{self, Registers};
 use crate::td::{MAX_CPUS, Mapping, Td};
@@ -45,6 +46,7 @@ pub fn start(start_info: u64) -> &'static Td {
         rtmr: Mutex::new(rtmr),
         mac_key: svm::random(),
         vcpus,
+        hostile: Hostile::new(header.seed, header.faults),
         vmm: vmcall::Vmm::new(),
     });
     fill(td, acpi, u64_at(&info, 32));
@@ -162,6 +164,7 @@ fn fill(td: &Td, acpi_tables: &mut [u8], rsdp: u64) {
         }
         copy(td, region.gpa, bytes);
     }
+    disturb_tables(td, acpi_tables);
     copy(td, td.header.acpi.0, acpi_tables);
     copy(td, td.header.rsdp_pointer, &new_rsdp.to_le_bytes());
 }

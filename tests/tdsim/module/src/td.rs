@@ -5,6 +5,7 @@ use coffer_tdsim_rules::pack::{Flags, Header};
 use coffer_tdsim_rules::page::{Accepted, Pages, Size, State};
 use spin::Mutex;
 
+use crate::hostile::Hostile;
 use crate::npt::{self, NestedTables};
 use crate::vcpu::Vcpu;
 use crate::{memory, smp};
@@ -29,6 +30,8 @@ pub struct Td {
     pub mac_key: [u8; 32],
     /// Processors that have not been taken yet.
     pub vcpus: [Mutex<Option<Vcpu>>; MAX_CPUS],
+    /// What the host does to it.
+    pub hostile: Hostile,
     /// What calls to the VMM need to keep.
     pub vmm: crate::vmcall::Vmm,
 }

@@ -11,6 +11,7 @@
 pub mod acpi;
 pub mod cpuid;
 pub mod decode;
+pub mod hostile;
 pub mod layout;
 pub mod msr;
 pub mod pack;

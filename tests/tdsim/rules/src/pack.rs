@@ -58,6 +58,8 @@ pub struct Header {
     pub split_every: u64,
     /// Seed of the hostile host; 0: a friendly one.
     pub seed: u64,
+    /// Which faults it makes, by `hostile::Fault::bit`, and how rarely.
+    pub faults: (u64, u64),
     /// Canaries: bytes that must not be in shared memory at the end. Offset in the pack, length.
     pub canaries: (u64, u64),
     /// Number of regions.
@@ -132,6 +134,8 @@ impl Header {
             self.canaries.0,
             self.canaries.1,
             self.regions,
+            self.faults.0,
+            self.faults.1,
         ];
         words[..all.len()].copy_from_slice(&all);
         words
@@ -171,6 +175,7 @@ impl Header {
             seed: word(20),
             canaries: (word(21), word(22)),
             regions: word(23),
+            faults: (word(24), word(25)),
             measurements,
         })
     }
@@ -230,6 +235,7 @@ mod tests {
             retry_every: 12,
             split_every: 13,
             seed: 14,
+            faults: (17, 18),
             canaries: (15, 16),
             regions: 2,
             measurements: [[7; 48]; 8],

@@ -8,7 +8,7 @@ mod msr;
 
 use crate::td::Td;
 use crate::vcpu::{INTERRUPT_FLAG, Vcpu};
-use crate::{console, end, smp, svm, vmcall};
+use crate::{console, end, hostile, smp, svm, vmcall};
 
 /// Exit codes (APM vol. 2, appendix C).
 mod code {
@@ -51,6 +51,7 @@ pub fn run(td: &Td, vcpu: &mut Vcpu) -> ! {
         }
         dispatch(td, vcpu);
         vmcall::advance(td);
+        hostile::disturb(td, vcpu);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Instruction.IO: the machine's ports, as far as a domain may have them.
 
+use coffer_tdsim_rules::hostile::Fault;
 use coffer_tdsim_rules::status::Answer;
 
 use crate::td::Td;
@@ -19,6 +20,9 @@ const PASSED: [(u64, u64); 8] = [
     (0xcf8, 0xcff), // PCI configuration
 ];
 
+/// From here on it is the configuration of PCI.
+const PCI: u64 = 0xcf8;
+
 /// R12 size, R13 direction, R14 port, R15 value; R11 the value read.
 pub fn access(td: &Td, vcpu: &mut Vcpu) -> Answer {
     let (size, is_write) = (vcpu.registers.r12, vcpu.registers.r13);
@@ -30,11 +34,15 @@ pub fn access(td: &Td, vcpu: &mut Vcpu) -> Answer {
     match (is_passed, is_write == 1) {
         (true, true) => {
             if ends_machine(port, value) {
-                end::check_canaries(td);
+                end::before(td);
             }
             ports::write(port as u16, size, value as u32);
         }
-        (true, false) => vcpu.registers.r11 = u64::from(ports::read(port as u16, size)),
+        (true, false) => {
+            let value = u64::from(ports::read(port as u16, size));
+            let fault = if port >= PCI { Fault::Pci } else { Fault::Port };
+            vcpu.registers.r11 = td.hostile.value(fault, value);
+        }
         (false, true) => {}
         (false, false) => vcpu.registers.r11 = (1 << (8 * size)) - 1,
     }

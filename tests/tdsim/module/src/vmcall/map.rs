@@ -2,6 +2,7 @@
 
 use core::sync::atomic::Ordering;
 
+use coffer_tdsim_rules::hostile::{Fault, odd_value};
 use coffer_tdsim_rules::layout::{LARGE_PAGE, PAGE};
 use coffer_tdsim_rules::status::Answer;
 
@@ -19,6 +20,13 @@ pub fn execute(td: &Td, vcpu: &mut Vcpu) -> Answer {
     let Some(end) = start.checked_add(len).filter(|end| len != 0 && *end <= td.shared_bit()) else {
         return Answer::InvalidOperand;
     };
+    if td.hostile.strikes(Fault::MapRefusal).is_some() {
+        return Answer::InvalidOperand;
+    }
+    if let Some(random) = td.hostile.strikes(Fault::MapRetry) {
+        vcpu.registers.r11 = odd_value(random, address);
+        return Answer::Retry;
+    }
     let is_memory = |gpa: &u64| td.header.memory.page(*gpa).is_some();
     let end = if should_retry(td, len) { start + (len / 2).next_multiple_of(PAGE) } else { end };
     let requested_end = start + len;

@@ -1,5 +1,6 @@
 //! #VE.RequestMMIO: registers of devices.
 
+use coffer_tdsim_rules::hostile::Fault;
 use coffer_tdsim_rules::layout::{HIGH_BASE, LOW_END, PAGE};
 use coffer_tdsim_rules::status::Answer;
 
@@ -24,11 +25,17 @@ pub fn access(td: &Td, vcpu: &mut Vcpu) -> Answer {
         return Answer::AlignError;
     }
     if is_write == 1 {
+        td.hostile.note_address(td, value);
         memory::device_write(plain, size, value);
     } else {
-        vcpu.registers.r11 = memory::device_read(plain, size);
+        vcpu.registers.r11 = td.hostile.value(fault(plain), memory::device_read(plain, size));
     }
     Answer::Success
+}
+
+/// Memory-mapped configuration of PCI is where SeaBIOS puts it.
+fn fault(gpa: u64) -> Fault {
+    if (0xb000_0000..0xc000_0000).contains(&gpa) { Fault::Pci } else { Fault::Device }
 }
 
 fn is_device(td: &Td, gpa: u64) -> bool {

@@ -11,6 +11,7 @@ mod quote;
 
 use core::sync::atomic::AtomicU64;
 
+use coffer_tdsim_rules::hostile::{Fault, odd_value};
 use coffer_tdsim_rules::status::{Answer, Operand, Status};
 
 use spin::Mutex;
@@ -71,7 +72,10 @@ pub fn execute(td: &Td, vcpu: &mut Vcpu) -> Status {
     if td.is_traced() {
         console::say(format_args!("vmcall {number:#x} {before:x?}: {answer:?}"));
     }
-    vcpu.registers.r10 = answer as u64;
+    // Nonsense for a status, but not for what only ends or waits.
+    let is_answer = !matches!(number, 12 | 0x1_0003);
+    let status = is_answer.then(|| td.hostile.strikes(Fault::Status)).flatten();
+    vcpu.registers.r10 = status.map_or(answer as u64, |random| odd_value(random, answer as u64));
     hide(&mut vcpu.registers, &before, exposed);
     Status::SUCCESS
 }

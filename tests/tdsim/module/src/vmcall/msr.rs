@@ -1,5 +1,6 @@
 //! Instruction.RDMSR and WRMSR: registers that a VMM emulates.
 
+use coffer_tdsim_rules::hostile::Fault;
 use coffer_tdsim_rules::pack::Flags;
 use coffer_tdsim_rules::status::Answer;
 
@@ -30,7 +31,7 @@ pub fn read(td: &Td, vcpu: &mut Vcpu) -> Answer {
         _ if td.has(Flags::RELAXED_MSRS) => 0,
         _ => return Answer::InvalidOperand,
     };
-    vcpu.registers.r11 = value;
+    vcpu.registers.r11 = td.hostile.value(Fault::Register, value);
     Answer::Success
 }
 

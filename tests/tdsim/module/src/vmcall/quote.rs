@@ -2,6 +2,7 @@
 //!
 //! The guest goes on meanwhile, with its buffer's status "in flight" (GHCI, TDG.VP.VMCALL<GetQuote>).
 
+use coffer_tdsim_rules::hostile::{Fault, odd_value};
 use coffer_tdsim_rules::layout::PAGE;
 use coffer_tdsim_rules::report::LEN;
 use coffer_tdsim_rules::status::Answer;
@@ -132,7 +133,17 @@ pub fn advance(td: &Td) {
         if quoting.received >= 4 && quoting.received >= len.min(MAX_QUOTE) + 4 {
             quoting.request = None;
             let quote = quoting.bytes.get(4..4 + len).unwrap_or_default();
+            if td.hostile.strikes(Fault::QuoteLost).is_some() {
+                return;
+            }
             finish(request, if quote.is_empty() { status::UNAVAILABLE } else { status::DONE }, quote);
+            if let Some(random) = td.hostile.strikes(Fault::QuoteLength) {
+                let length = odd_value(random, quote.len() as u64) as u32;
+                memory::write(request.gpa + 20, &length.to_le_bytes());
+            }
+            if let Some(random) = td.hostile.strikes(Fault::QuoteStatus) {
+                memory::write_u64(request.gpa + 8, odd_value(random, status::DONE));
+            }
             if let Some(Notification { processor, vector }) = quoting.notification {
                 apic::send(processor, u32::from(vector));
             }
