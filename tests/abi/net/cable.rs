@@ -1,6 +1,8 @@
 //! Two namespaces with a cable between them.
 
-use std::net::Ipv4Addr;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,6 +20,7 @@ cases!("net":
     a_link_moves_without_its_addresses,
     the_loopback_link_stays,
     groups_and_everybody_are_reached,
+    a_cork_does_not_hold_acknowledgements_back,
 );
 
 fn datagrams_cross_a_cable_both_ways() -> Outcome {
@@ -121,5 +124,37 @@ fn groups_and_everybody_are_reached() -> Outcome {
     check_fails!(near.send_to(b"x", (Ipv4Addr::new(10, 9, 0, 255), 2000)), EACCES);
     near.set_broadcast(true)?;
     passes(&near, &far, [10, 9, 0, 255], b"all of the network")?;
+    Ok(())
+}
+
+fn a_cork_does_not_hold_acknowledgements_back() -> Outcome {
+    let [a, b] = pair()?;
+    let listener = b.enter(|| Ok(TcpListener::bind((Ipv4Addr::new(10, 9, 0, 2), 2000))?))?;
+    let mut client = a.enter(|| Ok(TcpStream::connect((Ipv4Addr::new(10, 9, 0, 2), 2000))?))?;
+    let (mut server, _) = listener.accept()?;
+    let on: libc::c_int = 1;
+    let (value, len) = ((&raw const on).cast(), size_of_val(&on) as libc::socklen_t);
+    // SAFETY: the call reads one number, which lives on.
+    let result =
+        unsafe { libc::setsockopt(client.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_CORK, value, len) };
+    check_eq!(result, 0);
+    for round in 0..5 {
+        server.write_all(b"x")?;
+        client.read_exact(&mut [0])?;
+        let start = Instant::now();
+        // Less than a segment: it waits for more, or for the cork to go.
+        client.write_all(b"y")?;
+        let acknowledged = || {
+            let mut unsent: libc::c_int = 0;
+            // SAFETY: the call writes one number, which lives on.
+            unsafe { libc::ioctl(server.as_raw_fd(), libc::TIOCOUTQ, &raw mut unsent) };
+            unsent == 0
+        };
+        while !acknowledged() {
+            check!(start.elapsed() < Duration::from_millis(150), "not acknowledged in round {round}");
+            thread::sleep(Duration::from_millis(1));
+        }
+        server.read_exact(&mut [0])?;
+    }
     Ok(())
 }

@@ -82,6 +82,8 @@ struct Core {
     /// Bytes that came since the last segment was sent, and when they are to be acknowledged at the latest.
     unacknowledged: usize,
     acknowledge_ns: Option<u64>,
+    /// When the alarm is to ring.
+    wake_ns: Option<u64>,
     /// Bytes that were read since then: the window has grown by as much.
     unshown: usize,
     bytes_sent: u64,
@@ -205,6 +207,7 @@ impl Remote {
             corked_until_ns: None,
             unacknowledged: 0,
             acknowledge_ns: None,
+            wake_ns: None,
             unshown: 0,
             bytes_sent: 0,
             bytes_received: 0,
@@ -334,7 +337,9 @@ impl Remote {
         core.corked_until_ns = is_held.then(|| core.corked_until_ns.unwrap_or(now_ns() + CORK_NS));
         if let Some(until_ns) = core.corked_until_ns {
             self.endpoint.remote_room.store(room, Ordering::SeqCst);
-            self.alarm.arm(until_ns);
+            // What else there is to do in time, as an acknowledgement, is not put off.
+            core.wake_ns = core.wake_ns.into_iter().chain([until_ns]).min();
+            self.alarm.arm(core.wake_ns.unwrap_or(until_ns));
         } else {
             drop(core);
             self.drive(None);
@@ -511,6 +516,7 @@ impl Core {
         // What waits is what smoltcp would send now.
         let poll_ns = self.acknowledge_ns.or(poll_ns);
         let wake_ns = [poll_ns, self.ends_ns, self.corked_until_ns].into_iter().flatten().min();
+        self.wake_ns = wake_ns;
         let generation = endpoint.ns.generation();
         if self.route.0 != generation {
             self.renew_route(endpoint, generation);
