@@ -14,12 +14,18 @@ bitflags! {
         const MEMORY = 1 << 1;
         /// How the CPUs are divided.
         const CPU = 1 << 2;
+        /// Which CPUs they may run on.
+        const CPUSET = 1 << 3;
     }
 }
 
 /// Names as the files have them.
-const NAMES: &[(&str, Controllers)] =
-    &[("cpu", Controllers::CPU), ("memory", Controllers::MEMORY), ("pids", Controllers::PIDS)];
+const NAMES: &[(&str, Controllers)] = &[
+    ("cpuset", Controllers::CPUSET),
+    ("cpu", Controllers::CPU),
+    ("memory", Controllers::MEMORY),
+    ("pids", Controllers::PIDS),
+];
 /// Those that divide between groups what processes of the parent would compete for: they keep these out of it.
 const DOMAIN: Controllers = Controllers::MEMORY;
 
@@ -81,6 +87,9 @@ impl Cgroup {
         if on.union(off).contains(Controllers::CPU) {
             let is_on = on.contains(Controllers::CPU);
             state.children.values().for_each(|child| child.set_cpu_controlled(is_on));
+        }
+        if off.contains(Controllers::CPUSET) {
+            state.children.values().for_each(|child| child.apply_cpus(0));
         }
         if off.contains(Controllers::MEMORY) {
             state.children.values().for_each(|child| child.memory.forget_settings());

@@ -1,6 +1,6 @@
 //! The cpu controller: how the CPUs are divided between groups, and how much of them one may use. [`Share`] does it.
 
-use super::{Cgroup, HIERARCHY};
+use super::{Cgroup, HIERARCHY, cpuset};
 use crate::process::Process;
 use crate::sched::{self, share};
 use crate::thread::Thread;
@@ -31,8 +31,10 @@ fn follow_thread(thread: &Thread, cgroup: &Cgroup) {
     }
 }
 
-/// Has a new thread draw on its process's share: it begins with its maker's.
+/// Has a new thread draw on its process's share: it begins with its maker's. The same for the CPUs that it may run on.
 pub fn follow_new(thread: &Thread) {
     let _hierarchy = HIERARCHY.lock();
-    follow_thread(thread, &thread.process().cgroup.get());
+    let cgroup = thread.process().cgroup.get();
+    follow_thread(thread, &cgroup);
+    cpuset::follow_thread(thread, &cgroup);
 }

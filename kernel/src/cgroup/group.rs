@@ -30,6 +30,8 @@ pub struct Cgroup {
     pub memory: Memory,
     /// What they get of the CPUs; `None` for the root.
     pub share: Option<Arc<Share>>,
+    /// The CPUs that were chosen for it, a bit each; 0: those of the group above.
+    pub(super) cpus: AtomicU64,
     /// Rings when what `cgroup.events` says changes.
     pub events: Bell,
     face: Once<Weak<dyn Face>>,
@@ -121,6 +123,7 @@ impl Cgroup {
             pids: Pids::default(),
             memory,
             share,
+            cpus: AtomicU64::new(0),
             events: Bell::default(),
             face: Once::new(),
         }

@@ -1,6 +1,6 @@
 //! Who is in which group: new processes are in their parent's, others are moved.
 
-use super::{Cgroup, HIERARCHY, cpu_share, freezer, memory, root};
+use super::{Cgroup, HIERARCHY, cpu_share, cpuset, freezer, memory, root};
 use crate::error::{Errno, Result};
 use crate::process::Process;
 use crate::process::times::CpuTimes;
@@ -230,6 +230,7 @@ impl Membership {
         drop(state);
         memory::follow(process, target);
         cpu_share::follow(process, target);
+        cpuset::follow(process, target);
         if is_freezing != was_freezing {
             freezer::order(process, is_freezing);
         }

@@ -13,6 +13,7 @@
 mod controllers;
 mod cpu;
 mod cpu_share;
+mod cpuset;
 mod freezer;
 mod group;
 mod kill;

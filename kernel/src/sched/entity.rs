@@ -30,8 +30,10 @@ pub struct Entity {
     policy: AtomicU32,
     priority: AtomicU32,
     nice: AtomicI32,
-    /// CPUs that it may run on, by bit.
+    /// CPUs that it wants to run on, by bit.
     affinity: AtomicU64,
+    /// CPUs that its control group has, by bit.
+    allowed: AtomicU64,
     /// SCHED_RESET_ON_FORK.
     reset_on_fork: AtomicBool,
     virtual_ns: AtomicU64,
@@ -86,6 +88,7 @@ impl Default for Entity {
             priority: AtomicU32::new(0),
             nice: AtomicI32::new(0),
             affinity: AtomicU64::new(u64::MAX),
+            allowed: AtomicU64::new(u64::MAX),
             reset_on_fork: AtomicBool::new(false),
             virtual_ns: AtomicU64::new(0),
             slice_ns: AtomicU64::new(0),
@@ -100,7 +103,8 @@ impl Default for Entity {
 impl Entity {
     fn for_child(&self) -> Self {
         let child = Self::default();
-        child.affinity.store(self.affinity(), Ordering::Relaxed);
+        child.affinity.store(self.affinity.load(Ordering::Relaxed), Ordering::Relaxed);
+        child.set_allowed(self.allowed());
         child.set_share(self.share());
         child.virtual_ns.store(self.virtual_ns(), Ordering::Relaxed);
         if self.reset_on_fork() {
@@ -139,9 +143,23 @@ impl Entity {
         self.nice.store(nice.clamp(-20, 19), Ordering::Relaxed);
     }
 
-    /// CPUs that it may run on.
+    /// CPUs that it may run on: of those that its control group has, the ones that it wants, or all if it wants none of them.
     pub fn affinity(&self) -> u64 {
-        self.affinity.load(Ordering::Relaxed)
+        let allowed = self.allowed();
+        match self.affinity.load(Ordering::Relaxed) & allowed {
+            0 => allowed,
+            both => both,
+        }
+    }
+
+    /// CPUs that its control group has.
+    pub fn allowed(&self) -> u64 {
+        self.allowed.load(Ordering::Relaxed)
+    }
+
+    /// Sets them; never none.
+    pub fn set_allowed(&self, cpus: u64) {
+        self.allowed.store(cpus, Ordering::Relaxed);
     }
 
     /// Sets them; never none.

@@ -3,11 +3,12 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use nix::sched::{CpuSet, sched_setaffinity};
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 
 use super::Group;
-use crate::case::{Outcome, cases, check, check_eq, check_fails};
+use crate::case::{Outcome, cases, check, check_eq, check_fails, skip};
 use crate::child::{self, Child};
 
 cases!("cgroup":
@@ -19,6 +20,8 @@ cases!("cgroup":
     a_group_gets_no_more_for_more_processes,
     cpu_limits_are_a_quota_and_a_period,
     cpu_weights_are_numbers_or_nice_values,
+    a_group_keeps_to_its_cpus,
+    sets_of_cpus_are_lists,
 );
 
 /// A group, and in it two with the cpu controller.
@@ -170,5 +173,74 @@ fn cpu_weights_are_numbers_or_nice_values() -> Outcome {
     check_fails!(one.write("cpu.weight", 10_001), ERANGE);
     check_fails!(one.write("cpu.weight", "much"), EINVAL);
     check_fails!(one.write("cpu.weight.nice", 20), ERANGE);
+    Ok(())
+}
+
+/// A group, and in it one with the cpuset controller.
+fn groups_with_sets() -> Outcome<(Group, Group)> {
+    let group = Group::new()?;
+    fs::write(group.file("../cgroup.subtree_control"), "+cpuset")?;
+    group.write("cgroup.subtree_control", "+cpuset")?;
+    let inner = group.child("inner")?;
+    Ok((group, inner))
+}
+
+/// The CPUs that the caller may run on.
+fn own_cpus() -> Outcome<Vec<usize>> {
+    let set = sched_getaffinity(Pid::from_raw(0))?;
+    Ok((0..CpuSet::count()).filter(|cpu| set.is_set(*cpu).unwrap_or(false)).collect())
+}
+
+fn only(cpu: usize) -> Outcome<CpuSet> {
+    let mut set = CpuSet::new();
+    set.set(cpu)?;
+    Ok(set)
+}
+
+fn a_group_keeps_to_its_cpus() -> Outcome {
+    let all = own_cpus()?;
+    if all.len() < 2 {
+        skip!("there is one CPU");
+    }
+    let (group, inner) = groups_with_sets()?;
+    inner.write("cpuset.cpus", all[1])?;
+    child::passes(|| {
+        inner.put(0)?;
+        check_eq!(own_cpus()?, [all[1]]);
+        for _ in 0..20 {
+            check_eq!(nix::sched::sched_getcpu()?, all[1]);
+            std::thread::yield_now();
+        }
+        check_fails!(sched_setaffinity(Pid::from_raw(0), &only(all[0])?), EINVAL);
+        // Also what is made there.
+        child::passes(|| {
+            check_eq!(own_cpus()?, [all[1]]);
+            Ok(())
+        })?;
+        // What the group above has is all there is.
+        group.write("cpuset.cpus", all[0])?;
+        check_eq!(inner.read("cpuset.cpus.effective")?, format!("{}\n", all[0]));
+        check_eq!(own_cpus()?, [all[0]]);
+        group.write("cpuset.cpus", format!("{},{}", all[0], all[1]))?;
+        check_eq!(own_cpus()?, [all[1]]);
+        check_fails!(inner.write("cpuset.cpus", "\n"), ENOSPC);
+        Ok(())
+    })
+}
+
+fn sets_of_cpus_are_lists() -> Outcome {
+    let (group, inner) = groups_with_sets()?;
+    check_eq!(inner.read("cpuset.cpus")?, "\n");
+    check_eq!(inner.read("cpuset.cpus.effective")?, group.read("cpuset.cpus.effective")?);
+    inner.write("cpuset.cpus", "0,0-0")?;
+    check_eq!(inner.read("cpuset.cpus")?, "0\n");
+    check_eq!(inner.read("cpuset.cpus.effective")?, "0\n");
+    check_eq!(inner.read("cpuset.mems.effective")?, "0\n");
+    for bad in ["x", "1-0", "-1", "0-"] {
+        check_fails!(inner.write("cpuset.cpus", bad), EINVAL);
+    }
+    check_eq!(inner.read("cpuset.cpus")?, "0\n");
+    inner.write("cpuset.cpus", "\n")?;
+    check_eq!(inner.read("cpuset.cpus")?, "\n");
     Ok(())
 }

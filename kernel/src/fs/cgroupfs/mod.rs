@@ -4,6 +4,7 @@
 //! cgroup namespace that it was made in.
 
 mod cpu;
+mod cpuset;
 mod directory;
 mod file;
 mod memory;

@@ -1,6 +1,6 @@
 //! The files of a group: one row each. A controller's files are rows with that controller.
 
-use super::{check_may_move, cpu, memory};
+use super::{check_may_move, cpu, cpuset, memory};
 use crate::cgroup::{Bell, Cgroup, Controllers, Membership};
 use crate::error::{Errno, Error, Result};
 use crate::fs::synthetic::Text;
@@ -54,6 +54,7 @@ pub struct Taken<'a> {
 
 use Place::{All, NotRoot, With};
 const PIDS: Place = With(Controllers::PIDS);
+const CPUSET: Place = With(Controllers::CPUSET);
 const CPU: Place = With(Controllers::CPU);
 const MEMORY: Place = With(Controllers::MEMORY);
 
@@ -74,6 +75,10 @@ pub const ROWS: &[Row] = &[
     Row { name: "cpu.stat", permissions: 0o444, place: All, show: Some(show_cpu_stat), store: None, bell: None },
     Row { name: "cpu.weight", permissions: 0o644, place: CPU, show: Some(cpu::show_weight), store: Some(cpu::store_weight), bell: None },
     Row { name: "cpu.weight.nice", permissions: 0o644, place: CPU, show: Some(cpu::show_weight_nice), store: Some(cpu::store_weight_nice), bell: None },
+    Row { name: "cpuset.cpus", permissions: 0o644, place: CPUSET, show: Some(cpuset::show_cpus), store: Some(cpuset::store_cpus), bell: None },
+    Row { name: "cpuset.cpus.effective", permissions: 0o444, place: CPUSET, show: Some(cpuset::show_effective_cpus), store: None, bell: None },
+    Row { name: "cpuset.mems", permissions: 0o644, place: CPUSET, show: Some(cpuset::show_mems), store: Some(cpuset::store_mems), bell: None },
+    Row { name: "cpuset.mems.effective", permissions: 0o444, place: CPUSET, show: Some(cpuset::show_effective_mems), store: None, bell: None },
     Row { name: "memory.current", permissions: 0o444, place: MEMORY, show: Some(memory::show_current), store: None, bell: None },
     Row { name: "memory.events", permissions: 0o444, place: MEMORY, show: Some(memory::show_events), store: None, bell: Some(|cgroup| &cgroup.memory.events) },
     Row { name: "memory.high", permissions: 0o644, place: MEMORY, show: Some(memory::show_high), store: Some(memory::store_high), bell: None },

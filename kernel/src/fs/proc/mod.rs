@@ -9,7 +9,7 @@ mod process;
 mod registry;
 mod sys;
 
-pub use process::{forget, process_of};
+pub use process::{forget, process_of, show_list};
 
 use super::synthetic::{Directory, Target, Volume};
 use super::vfs::file_system::{self, FileSystem, MountRequest, SuperBlock, SuperBlockOps, allocate_device};

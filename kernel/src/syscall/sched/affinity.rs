@@ -19,7 +19,7 @@ pub fn sys_sched_setaffinity(
     let thread = thread(tid, context)?;
     check_owner(&thread, context)?;
     let cpus = u64::from_le_bytes(bytes) & online();
-    if cpus == 0 {
+    if with_entity(&thread, |entity, _| cpus & entity.allowed())? == 0 {
         return Err(Errno::EINVAL.into());
     }
     with_entity(&thread, |entity, task| {

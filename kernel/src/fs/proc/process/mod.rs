@@ -13,6 +13,7 @@ mod subject;
 mod tables;
 
 pub use listing::Processes;
+pub use status::show_list;
 pub use subject::Subject;
 
 use crate::fs::synthetic::Directory;
