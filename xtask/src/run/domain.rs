@@ -14,7 +14,14 @@ pub fn machine(arguments: &Arguments, image: &Artifacts, folder: &Path) -> anyho
     let file = fs::read(image.uki()).with_context(|| format!("cannot read {}", image.uki().display()))?;
     let added_words = format!("coffer.debug_exit={DEBUG_EXIT_PORT:#x}");
     let payload = Payload { added_words, ..Payload::read(&file)? };
-    let domain = Domain { cpus: arguments.smp, memory_mib: arguments.memory, ..Domain::default() };
+    let domain = Domain {
+        cpus: arguments.smp,
+        memory_mib: arguments.memory,
+        // A friendly host: it does at once what it is asked for.
+        retry_every: 0,
+        split_every: 0,
+        ..Domain::default()
+    };
     let module = build_bare(MODULE)?;
     Ok(prepare(&domain, &payload, &module, QuoteVersion::default(), folder)?.machine)
 }

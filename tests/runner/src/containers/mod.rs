@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use coffer_harness::Artifacts;
 use coffer_harness::control::Run;
 use coffer_harness::images::Recipe;
+use coffer_harness::{Artifacts, DiskBus};
 use coffer_images::{Image, debian, small};
 
 use crate::machine::{self, Outcome, Setting};
@@ -56,8 +56,29 @@ pub fn add(suite: &mut Suite, artifacts: &Artifacts) -> anyhow::Result<()> {
         .chain(python::tests())
         .chain(servers::tests())
         .chain(network::tests());
+    add_all(suite, artifacts, "container", tests);
+    Ok(())
+}
+
+/// Adds those on busybox's image again, on trust domains; without firmware, and with disks of every kind.
+pub fn add_as_trust_domains(suite: &mut Suite, artifacts: &Artifacts) {
+    let tests = streams::tests()
+        .into_iter()
+        .chain(options::tests())
+        .chain(images::tests())
+        .chain(shapes::tests())
+        .filter(|test| test.image.recipe().is_none())
+        .filter(|test| !test.setting.is_uefi || test.setting.disk_bus != DiskBus::default())
+        .map(|test| {
+            let setting = Setting { is_trust_domain: true, is_uefi: false, ..test.setting };
+            Test { name: test.name.trim_start_matches("uefi_"), setting, ..test }
+        });
+    add_all(suite, artifacts, "tdx/container", tests);
+}
+
+fn add_all(suite: &mut Suite, artifacts: &Artifacts, group: &str, tests: impl Iterator<Item = Test>) {
     let tests: Vec<(String, Test)> = tests
-        .map(|test| (format!("container/{}", test.name), test))
+        .map(|test| (format!("{group}/{}", test.name), test))
         .filter(|(name, _)| suite.is_selected(name))
         .collect();
     assemble_ahead(&tests);
@@ -70,7 +91,6 @@ pub fn add(suite: &mut Suite, artifacts: &Artifacts) -> anyhow::Result<()> {
             (test.expect)(&outcome)
         });
     }
-    Ok(())
 }
 
 /// Assembles what the tests will want while others run: most of that time is spent waiting for the network.

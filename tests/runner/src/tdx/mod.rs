@@ -18,6 +18,7 @@ use anyhow::Context as _;
 use coffer_harness::{Artifacts, Ended, Machine};
 use coffer_tdsim::{Domain, MODULE, Payload, QuoteVersion, build_bare, prepare};
 
+use crate::containers;
 use crate::machine::Setting;
 use crate::suite::{Suite, Verdict};
 
@@ -30,6 +31,7 @@ pub fn add(suite: &mut Suite, artifacts: &Artifacts) -> anyhow::Result<()> {
     client::add(suite)?;
     linux::add(suite);
     coffer::add(suite, artifacts);
+    containers::add_as_trust_domains(suite, artifacts);
     kernel::add(suite, artifacts);
     hostile::add(suite, artifacts);
     Ok(())
