@@ -1,4 +1,4 @@
-//! Control groups (version 2), as far as the engine uses them: one for each container, to freeze it.
+//! Control groups (version 2), as far as the engine uses them: one for each container, to limit, count and freeze it.
 //! <https://docs.kernel.org/admin-guide/cgroup-v2.html>
 
 use std::fs;
@@ -21,6 +21,42 @@ fn folder() -> Option<PathBuf> {
     let path =
         mounts.into_iter().find(|(_, kind)| *kind == "cgroup2").map(|(path, _)| PathBuf::from(path))?;
     Some(path.join("coffer"))
+}
+
+/// What containers can be limited by, if the kernel has it.
+const CONTROLLERS: [&str; 3] = ["memory", "cpu", "pids"];
+
+/// Makes the folder of all groups, and gives the groups in it the controllers that there are.
+pub fn prepare() {
+    let Some(folder) = folder() else { return };
+    // A kernel or a sandbox that does not let us has no limits; what asks for one is refused then.
+    let _ = fs::create_dir_all(&folder);
+    for group in folder.parent().into_iter().chain([folder.as_path()]) {
+        for controller in CONTROLLERS {
+            let _ = fs::write(group.join("cgroup.subtree_control"), format!("+{controller}"));
+        }
+    }
+}
+
+/// The controllers that groups of containers have.
+pub fn controllers() -> Vec<String> {
+    let text = folder().and_then(|folder| fs::read_to_string(folder.join("cgroup.subtree_control")).ok());
+    text.unwrap_or_default().split_whitespace().map(str::to_owned).collect()
+}
+
+/// Writes files of a group.
+pub fn write(group: &Path, settings: &[(String, String)]) -> Result<(), Error> {
+    settings.iter().try_for_each(|(file, value)| {
+        fs::write(group.join(file), value).map_err(Error::system(format!("set `{file}` to `{value}`")))
+    })
+}
+
+/// How many processes of a container the kernel has ended because its memory was full.
+pub fn oom_kills(id: &str) -> u64 {
+    let text = of(id).and_then(|group| fs::read_to_string(group.join("memory.events")).ok());
+    let text = text.unwrap_or_default();
+    let count = text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok());
+    count.unwrap_or_default()
 }
 
 /// The group of a container, which the shim makes.

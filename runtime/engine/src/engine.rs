@@ -61,6 +61,7 @@ impl Engine {
             std::fs::create_dir_all(folder)
                 .map_err(Error::system(format!("create `{}`", folder.display())))?;
         }
+        crate::cgroup::prepare();
         let volumes = Volumes::open(settings.folder.join("volumes"))?;
         let networks = Networks::open(settings.folder.join("networks"))?;
         let engine = Self {

@@ -27,6 +27,8 @@ impl Engine {
         let count =
             |wanted: fn(&Status) -> bool| number(statuses.iter().filter(|status| wanted(status)).count());
         let texts = |texts: &[&str]| Some(texts.iter().map(ToString::to_string).collect());
+        let controllers = crate::cgroup::controllers();
+        let has_controller = |name: &str| Some(controllers.iter().any(|controller| controller == name));
         let memory = rustix::system::sysinfo();
         let total = u64::from(memory.mem_unit).saturating_mul(memory.totalram);
         Ok(SystemInfo {
@@ -45,13 +47,13 @@ impl Engine {
                 log: texts(&["json-file"]),
                 ..PluginsInfo::default()
             }),
-            memory_limit: Some(false),
+            memory_limit: has_controller("memory"),
             swap_limit: Some(false),
-            cpu_cfs_period: Some(false),
-            cpu_cfs_quota: Some(false),
-            cpu_shares: Some(false),
+            cpu_cfs_period: has_controller("cpu"),
+            cpu_cfs_quota: has_controller("cpu"),
+            cpu_shares: has_controller("cpu"),
             cpu_set: Some(false),
-            pids_limit: Some(false),
+            pids_limit: has_controller("pids"),
             oom_kill_disable: Some(false),
             system_time: Some(crate::time::now().to_string()),
             logging_driver: Some("json-file".to_owned()),

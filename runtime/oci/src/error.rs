@@ -36,6 +36,8 @@ pub enum Error {
     Incomplete(&'static str),
     #[error("{what} `{value}` is not supported")]
     Unsupported { what: &'static str, value: String },
+    #[error("the filter of system calls makes no sense: {0}")]
+    Seccomp(String),
     #[error("exec `{program}`: {reason}")]
     Exec { program: String, reason: String, code: u8 },
     #[error("cannot {what}: {source}")]

@@ -24,13 +24,14 @@ fn main() {
         println!("skipped: needs root and {BUSYBOX} (Debian package busybox-static)");
         return;
     }
-    let tests: [(&str, fn()); 11] = [
+    let tests: [(&str, fn()); 12] = [
         (
             "a_program_runs_as_pid_1_with_nothing_but_its_streams",
             a_program_runs_as_pid_1_with_nothing_but_its_streams,
         ),
         ("the_file_systems_are_as_configured", the_file_systems_are_as_configured),
         ("privileges_are_dropped", privileges_are_dropped),
+        ("calls_are_filtered", calls_are_filtered),
         ("exit_codes_of_what_cannot_run_are_dockers", exit_codes_of_what_cannot_run_are_dockers),
         ("a_read_only_root_stays_as_it_is", a_read_only_root_stays_as_it_is),
         ("links_in_the_image_do_not_lead_mounts_outside", links_in_the_image_do_not_lead_mounts_outside),
@@ -59,8 +60,10 @@ fn image() -> tempfile::TempDir {
         fs::create_dir(folder.path().join(name)).unwrap();
     }
     fs::copy(BUSYBOX, folder.path().join("bin/busybox")).unwrap();
-    for applet in ["sh", "cat", "ls", "id", "stat", "sleep", "touch", "tty", "stty", "ps", "hostname", "grep"]
-    {
+    for applet in [
+        "sh", "cat", "ls", "id", "stat", "sleep", "touch", "tty", "stty", "ps", "hostname", "grep",
+        "unshare", "true",
+    ] {
         symlink("busybox", folder.path().join("bin").join(applet)).unwrap();
     }
     fs::write(folder.path().join("etc/passwd"), "root:x:0:0::/root:\nweb:x:33:34::/home:\n").unwrap();
@@ -168,6 +171,23 @@ fn privileges_are_dropped() {
     assert_eq!(web.matches("0000000000000000").count(), 4, "{web}");
     assert!(web.contains("CapBnd:\t00000000a80425fb") && web.contains("NoNewPrivs:\t1"), "{web}");
     assert!(web.ends_with("again\n"), "{web}");
+}
+
+fn calls_are_filtered() {
+    let image = image();
+    let script = "grep -E 'Seccomp:|NoNewPrivs' /proc/self/status; unshare -U true; unshare -m true; hostname other; echo end";
+    let status = |wishes: &Wishes| run(image.path(), wishes).unwrap().0;
+    // Two filters, and no_new_privs is nobody's wish.
+    let usual = status(&shell(script));
+    assert!(usual.contains("NoNewPrivs:\t0") && usual.contains("Seccomp:\t2"), "{usual}");
+    assert_eq!(usual.matches("Operation not permitted").count(), 3, "{usual}");
+    assert!(usual.ends_with("end\n"), "{usual}");
+    // With the capability the calls are open, and without a filter anything is.
+    let admin = Wishes { cap_add: vec!["SYS_ADMIN".to_owned()], ..shell(script) };
+    let admin = status(&admin);
+    assert!(admin.contains("Seccomp:\t2") && !admin.contains("not permitted"), "{admin}");
+    let open = status(&Wishes { is_unfiltered: true, ..shell(script) });
+    assert!(open.contains("Seccomp:\t0"), "{open}");
 }
 
 fn exit_codes_of_what_cannot_run_are_dockers() {

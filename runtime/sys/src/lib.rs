@@ -9,4 +9,5 @@ pub mod clone;
 pub mod descriptor;
 pub mod exec;
 pub mod mount;
+pub mod seccomp;
 pub mod signal;

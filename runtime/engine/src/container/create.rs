@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::entry::{Entry, MountKind, Record, State};
-use super::{mounts, names, signals, validate};
+use super::{limits, mounts, names, signals, validate};
 use crate::engine::{blocking, random_id};
 use crate::images::Image;
 use crate::models::{
@@ -24,7 +24,7 @@ impl Engine {
         name: Option<&str>,
         body: ContainerCreateBody,
     ) -> Result<ContainerCreateResponse, Error> {
-        validate::check(&body)?;
+        validate::check(&body, &limits::controllers())?;
         let engine = self.clone();
         let name = name.filter(|name| !name.is_empty()).map(names::check).transpose()?;
         blocking(move || engine.create_blocking(name, body)).await

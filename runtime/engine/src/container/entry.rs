@@ -90,6 +90,9 @@ pub struct State {
     pub finished: Option<Time>,
     /// Stopped by its user: restart policies leave it alone.
     pub was_stopped: bool,
+    /// Its memory was full, and the kernel has ended something in it.
+    #[serde(default)]
+    pub was_oom_killed: bool,
     pub restart_count: i64,
 }
 

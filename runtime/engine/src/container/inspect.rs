@@ -136,7 +136,7 @@ fn state(record: &Record) -> ContainerState {
         running: Some(state.status.is_alive() || state.status == Status::Restarting),
         paused: Some(state.status == Status::Paused),
         restarting: Some(state.status == Status::Restarting),
-        oom_killed: Some(false),
+        oom_killed: Some(state.was_oom_killed),
         dead: Some(state.status == Status::Dead),
         pid: Some(state.pid.into()),
         exit_code: Some(state.exit_code),

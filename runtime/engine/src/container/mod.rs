@@ -7,6 +7,7 @@ mod copy;
 mod create;
 pub(crate) mod entry;
 mod inspect;
+mod limits;
 mod list;
 mod logs;
 mod mounts;
@@ -18,6 +19,7 @@ mod start;
 mod stats;
 mod stop;
 mod top;
+mod update;
 mod validate;
 mod wait;
 

@@ -1,4 +1,4 @@
-//! Remove, rename, update and prune.
+//! Remove, rename and prune.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,9 +6,9 @@ use std::time::Duration;
 use runtime_image::Snapshot;
 
 use super::entry::{Entry, MountKind, Status};
-use super::{RemoveOptions, names, validate};
+use super::{RemoveOptions, names};
 use crate::engine::blocking;
-use crate::models::{ContainerPruneResponse, ContainerUpdateBody, ContainerUpdateResponse};
+use crate::models::ContainerPruneResponse;
 use crate::time::Time;
 use crate::{Engine, Error, Filters};
 
@@ -145,42 +145,6 @@ impl Engine {
         entry.change(|record| record.name.clone_from(&new))?;
         self.tell(&entry, "rename", &[("oldName", format!("/{old}"))]);
         Ok(())
-    }
-
-    /// Changes its restart policy; limits are not supported.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Unsupported`].
-    pub async fn container_update(
-        &self,
-        reference: &str,
-        body: ContainerUpdateBody,
-    ) -> Result<ContainerUpdateResponse, Error> {
-        let entry = self.find(reference)?;
-        let policy = body.restart_policy.clone();
-        let limits = ContainerUpdateBody { restart_policy: None, ..body };
-        let is_set = |value: &serde_json::Value| match value {
-            serde_json::Value::Null => false,
-            serde_json::Value::Bool(value) => *value,
-            serde_json::Value::Number(value) => value.as_i64() != Some(0) && value.as_i64() != Some(-1),
-            serde_json::Value::String(value) => !value.is_empty(),
-            serde_json::Value::Array(value) => !value.is_empty(),
-            serde_json::Value::Object(value) => !value.is_empty(),
-        };
-        let limits = serde_json::to_value(limits).unwrap_or_default();
-        if let Some((key, _)) = limits.as_object().into_iter().flatten().find(|(_, value)| is_set(value)) {
-            return Err(Error::Unsupported(format!("the limit `{key}`")));
-        }
-        if let Some(policy) =
-            policy.filter(|policy| policy.name.is_some_and(|name| !name.to_string().is_empty()))
-        {
-            let is_removed_at_end = entry.record().host_config.auto_remove == Some(true);
-            validate::restart_policy(&policy, is_removed_at_end)?;
-            entry.change(|record| record.host_config.restart_policy = Some(policy))?;
-        }
-        self.tell(&entry, "update", &[]);
-        Ok(ContainerUpdateResponse { warnings: Some(Vec::new()) })
     }
 
     /// Removes those that do not run.

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::entry::{Entry, Status};
-use crate::Engine;
 use crate::events::event;
 use crate::models::{EventMessageTypeEnum, RestartPolicyNameEnum};
 use crate::shim::protocol::Exit;
 use crate::time::{Time, now};
+use crate::{Engine, cgroup};
 
 /// The first pause before a restart; each next one is twice as long, up to the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -50,6 +50,8 @@ impl Engine {
     async fn ended(&self, entry: &Arc<Entry>, exit: Option<Exit>) {
         let exit = exit.unwrap_or_else(|| Exit { code: LOST, at_ns: now().nanoseconds() });
         let guard = entry.lifecycle.lock().await;
+        // The group goes with what is cleaned up.
+        let was_oom_killed = cgroup::oom_kills(&entry.id) > 0;
         self.clean_up(entry).await;
         let at = Time::from_nanoseconds(exit.at_ns);
         let changed = entry.change(|record| {
@@ -58,6 +60,7 @@ impl Engine {
             state.pid = 0;
             state.exit_code = exit.code.into();
             state.finished = Some(at);
+            state.was_oom_killed = was_oom_killed;
             let policy = record.host_config.restart_policy.clone().unwrap_or_default();
             let retries = policy.maximum_retry_count.unwrap_or_default();
             let restarts = !state.was_stopped
@@ -82,6 +85,9 @@ impl Engine {
             (None, false)
         });
         self.end_execs(&entry.id);
+        if was_oom_killed {
+            self.tell(entry, "oom", &[]);
+        }
         let seconds = entry.record().state.started.map_or(0, |started| at.seconds() - started.seconds());
         self.tell(
             entry,

@@ -100,6 +100,7 @@ impl Engine {
             state.pid = pid;
             state.exit_code = 0;
             state.error.clear();
+            state.was_oom_killed = false;
             state.started = Some(now());
         })?;
         entry.moment.send_modify(|moment| {
@@ -141,6 +142,7 @@ impl Engine {
             stdin_once: record.config.stdin_once.unwrap_or_default(),
             log: log.map(|(max_size, max_files)| LogFile { path: entry.log_path(), max_size, max_files }),
             cgroup: cgroup::of(&entry.id),
+            limits: super::limits::settings(&record.host_config),
         };
         write_json(&entry.folder.join(BUNDLE), &bundle)?;
         self.launch(entry)
@@ -172,7 +174,8 @@ impl Engine {
     fn spec(&self, entry: &Entry, record: &Record, root: &Root, window: Option<Size>) -> Result<Spec, Error> {
         let (config, host) = (&record.config, &record.host_config);
         let text = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-        let unconfined = host.security_opt.iter().flatten().any(|option| option.starts_with("systempaths"));
+        let has_option = |start: &str| host.security_opt.iter().flatten().any(|it| it.starts_with(start));
+        let unconfined = has_option("systempaths");
         let paths = |wished: &Option<Vec<String>>| if unconfined { Some(Vec::new()) } else { wished.clone() };
         let init = (host.init == Some(true)).then(|| self.inner.settings.helper.first().cloned()).flatten();
         let wishes = Wishes {
@@ -195,6 +198,8 @@ impl Engine {
             group_add: host.group_add.clone().unwrap_or_default(),
             mounts: self.mounts(entry, record)?,
             limits: host.ulimits.iter().flatten().map(limit).collect::<Result<_, _>>()?,
+            // No other value is taken than `unconfined`.
+            is_unfiltered: has_option("seccomp"),
             network: self.network_of(record)?,
             has_host_pids: host.pid_mode.as_deref() == Some("host"),
             shm_size: host.shm_size.and_then(|size| u64::try_from(size).ok()).filter(|size| *size > 0),

@@ -1,14 +1,15 @@
 //! What a request for a container may ask for. Everything that docker has and Coffer has not is named here, with one clear sentence; the
 //! values that mean "as usual" (null, zero, empty, what clients send unasked) are not objected to.
 
+use super::limits;
 use crate::Error;
 use crate::models::{
     ContainerCreateBody, HostConfig, HostConfigCgroupnsModeEnum, HostConfigIsolationEnum, RestartPolicy,
     RestartPolicyNameEnum,
 };
 
-/// Fails with the first thing that is not there.
-pub fn check(body: &ContainerCreateBody) -> Result<(), Error> {
+/// Fails with the first thing that is not there, on a kernel with these controllers of control groups.
+pub fn check(body: &ContainerCreateBody, controllers: &[String]) -> Result<(), Error> {
     let health = body.healthcheck.as_ref().and_then(|health| health.test.as_ref());
     let has_health =
         health.is_some_and(|test| !matches!(test.first().map(String::as_str), None | Some("NONE")));
@@ -31,7 +32,9 @@ pub fn check(body: &ContainerCreateBody) -> Result<(), Error> {
             "the working directory '{directory}' is invalid, it needs to be an absolute path"
         )));
     }
-    body.host_config.as_ref().map_or(Ok(()), check_host)
+    let Some(host) = &body.host_config else { return Ok(()) };
+    check_host(host)?;
+    limits::check(host, controllers)
 }
 
 fn check_host(host: &HostConfig) -> Result<(), Error> {
@@ -73,24 +76,15 @@ fn check_host(host: &HostConfig) -> Result<(), Error> {
 
 fn check_limits(host: &HostConfig) -> Result<(), Error> {
     let is_set = |value: Option<i64>| value.is_some_and(|value| value != 0);
-    let is_positive = |value: Option<i64>| value.is_some_and(|value| value > 0);
-    refuse(is_set(host.memory), "a memory limit (--memory)")?;
-    refuse(is_set(host.memory_reservation), "a memory reservation (--memory-reservation)")?;
-    refuse(is_positive(host.memory_swap), "a swap limit (--memory-swap)")?;
     refuse(host.memory_swappiness.is_some_and(|value| value >= 0), "swappiness (--memory-swappiness)")?;
     refuse(host.oom_kill_disable == Some(true), "disabling the OOM killer (--oom-kill-disable)")?;
-    let cpu = is_set(host.nano_cpus)
-        || is_set(host.cpu_shares)
-        || is_set(host.cpu_period)
-        || is_set(host.cpu_quota)
-        || is_set(host.cpu_realtime_period)
+    let cpu = is_set(host.cpu_realtime_period)
         || is_set(host.cpu_realtime_runtime)
         || is_set(host.cpu_count)
         || is_set(host.cpu_percent);
-    refuse(cpu, "a CPU limit (--cpus)")?;
+    refuse(cpu, "a limit of real-time CPU time (--cpu-rt-runtime)")?;
     let has_text = |text: &Option<String>| text.as_deref().is_some_and(|text| !text.is_empty());
     refuse(has_text(&host.cpuset_cpus) || has_text(&host.cpuset_mems), "a CPU set (--cpuset-cpus)")?;
-    refuse(is_positive(host.pids_limit), "a limit of processes (--pids-limit)")?;
     let block = host.blkio_weight.is_some_and(|weight| weight != 0)
         || some(&host.blkio_weight_device)
         || some(&host.blkio_device_read_bps)
@@ -176,7 +170,7 @@ mod tests {
             "CgroupnsMode":"","IpcMode":"","PidMode":"","Memory":0,"NanoCpus":0,"PidsLimit":0,"Devices":[],"Privileged":false,
             "RestartPolicy":{"Name":"no","MaximumRetryCount":0},"Isolation":"","Binds":null,"OomKillDisable":false,
             "BlkioWeight":0,"ShmSize":0,"ConsoleSize":[40,100],"NetworkMode":"default","SecurityOpt":null}"#;
-        check(&body(usual)).unwrap();
+        check(&body(usual), &[]).unwrap();
     }
 
     #[test]
@@ -198,7 +192,7 @@ mod tests {
                 "can't create 'AutoRemove' container with restart policy",
             ),
         ] {
-            assert_eq!(check(&body(host)).unwrap_err().to_string(), text);
+            assert_eq!(check(&body(host), &[]).unwrap_err().to_string(), text);
         }
     }
 }

@@ -136,6 +136,8 @@ fn create(folder: &Path, bundle: &Bundle) -> Result<(Container, Session, UnixLis
         }
     };
     if let Some(cgroup) = &bundle.cgroup {
+        fs::create_dir_all(cgroup).map_err(Error::system("make the control group"))?;
+        crate::cgroup::write(cgroup, &bundle.limits)?;
         join_cgroup(cgroup, container.pid())?;
     }
     let socket = folder.join(SOCKET);

@@ -23,6 +23,9 @@ pub struct Bundle {
     pub log: Option<LogFile>,
     /// The folder of the container's control group, made by the shim.
     pub cgroup: Option<PathBuf>,
+    /// Files of the group and what to write to them, before anything is in it.
+    #[serde(default)]
+    pub limits: Vec<(String, String)>,
 }
 
 /// The json-file log.

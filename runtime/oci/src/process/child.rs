@@ -39,6 +39,7 @@ fn execute_in(exec: Exec<'_>, start: &OwnedFd, report: Sender<'_>) -> Result<Inf
     steps::terminal::attach_exec(&stdio, process.user().uid())?;
     steps::directory::create_and_enter(process)?;
     steps::limits::set(process)?;
+    steps::seccomp::install(spec)?;
     steps::user::become_user(process)?;
     runtime_sys::descriptor::close_on_exec_from(3).map_err(Error::io("mark descriptors to be closed"))?;
     end_with_parent()?;
@@ -76,6 +77,7 @@ fn set_up(spec: &Spec, process: &Process, stdio: &Stdio<'_>) -> Result<(), Error
         steps::rootfs::make_read_only()?;
     }
     steps::limits::set(process)?;
+    steps::seccomp::install(spec)?;
     steps::user::become_user(process)
 }
 

@@ -4,6 +4,7 @@
 //! measured or handed to another runtime.
 
 pub mod defaults;
+mod seccomp;
 
 use std::path::{Path, PathBuf};
 
@@ -53,6 +54,8 @@ pub struct Wishes {
     pub mounts: Vec<Mount>,
     /// Limits beside and in place of the default ones.
     pub limits: Vec<PosixRlimit>,
+    /// Every system call is allowed, rather than what docker allows.
+    pub is_unfiltered: bool,
     pub network: Network,
     /// The machine's processes are the container's, too.
     pub has_host_pids: bool,
@@ -232,7 +235,11 @@ fn linux(wishes: &Wishes) -> Result<oci_spec::runtime::Linux, Error> {
     let list = |wished: &Option<Vec<String>>, default: &[&str]| {
         wished.clone().unwrap_or_else(|| default.iter().map(ToString::to_string).collect())
     };
-    LinuxBuilder::default()
+    let mut linux = LinuxBuilder::default();
+    if !wishes.is_unfiltered {
+        linux = linux.seccomp(seccomp::default_filter(&changed(defaults::capabilities(), wishes)?)?);
+    }
+    linux
         .namespaces(
             namespaces.collect::<Result<Vec<_>, _>>().map_err(|_| Error::Incomplete("linux.namespaces"))?,
         )

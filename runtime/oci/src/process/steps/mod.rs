@@ -8,5 +8,6 @@ pub mod limits;
 pub mod mounts;
 pub mod paths;
 pub mod rootfs;
+pub mod seccomp;
 pub mod terminal;
 pub mod user;
