@@ -2,10 +2,12 @@
 //!
 //! [`instructions`] counts instructions of the benchmarks (`tests/performance/guest`), which is repeatable. In real time, and so on an
 //! idle machine only: [`network`] measures the way from here into the guest, [`container`] one container from creation to removal,
+//! [`idle`] the memory of a hundred that do nothing,
 //! [`start`] the time from power-on to the first output of a container. [`table`] puts it all together.
 #![forbid(unsafe_code)]
 
 mod container;
+mod idle;
 mod initramfs;
 mod instructions;
 mod kernels;
@@ -21,7 +23,7 @@ use anyhow::Context as _;
 use clap::Parser;
 use coffer_harness::Artifacts;
 
-use crate::kernels::Kernel;
+use crate::kernels::{COFFER, Kernel};
 use crate::table::Table;
 
 /// Compares Coffer with Debian's stock kernel.
@@ -95,6 +97,10 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
                 eprintln!("running containers on {}", kernel.column);
                 let milliseconds = container::measure(kernel, &artifacts)?;
                 table.set(kernel.column, "container_run", Some(milliseconds), "ms");
+                if kernel.column == COFFER {
+                    eprintln!("running 100 idle containers on {COFFER}");
+                    table.set(COFFER, "idle_containers_100", Some(idle::measure(&artifacts)?), "MiB");
+                }
                 eprintln!("starting {} {} times", kernel.column, arguments.starts);
                 let seconds = start::median(kernel, &artifacts, arguments.starts)?;
                 table.set(kernel.column, "first_output", Some(seconds), "s");
