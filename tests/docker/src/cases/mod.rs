@@ -6,6 +6,7 @@ mod exec;
 mod files;
 mod hostile;
 mod images;
+mod limits;
 mod networks;
 mod run;
 mod system;
@@ -32,6 +33,7 @@ pub fn all() -> impl Iterator<Item = Case> {
         .chain(files::CASES)
         .chain(volumes::CASES)
         .chain(networks::CASES)
+        .chain(limits::CASES)
         .chain(hostile::CASES)
         .chain(crash::CASES)
         .map(|(name, body)| Case { name, body: *body })

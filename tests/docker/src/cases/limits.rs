@@ -1,0 +1,78 @@
+//! --pids-limit, --memory, docker update, and the filter of system calls.
+
+use anyhow::ensure;
+
+use super::{Entry, IMAGE, with_image};
+use crate::Docker;
+
+pub(super) const CASES: &[Entry] = &[
+    ("limits/processes", processes),
+    ("limits/memory", memory),
+    ("limits/update", update),
+    ("limits/system_calls", system_calls),
+];
+
+fn processes(docker: &Docker) -> anyhow::Result<()> {
+    with_image(docker)?;
+    let script = "for n in 1 2 3 4 5 6 7 8; do sleep 1 & done; wait";
+    let output = docker.run(&["run", "--rm", "--pids-limit", "5", IMAGE, "sh", "-c", script])?;
+    ensure!(output.stderr.contains("can't fork"), "{output:?}");
+    let output = docker.run(&["run", "--rm", "--pids-limit", "20", IMAGE, "sh", "-c", script])?;
+    ensure!(output.code == Some(0) && output.stderr.is_empty(), "{output:?}");
+    Ok(())
+}
+
+/// tail(1) keeps the last line, which has no end here.
+fn memory(docker: &Docker) -> anyhow::Result<()> {
+    with_image(docker)?;
+    let output = docker.run(&["run", "--name", "memory", "-m", "32m", IMAGE, "tail", "/dev/zero"])?;
+    ensure!(output.code == Some(137), "{output:?}");
+    let container = docker.inspect("memory")?;
+    ensure!(container["State"]["OOMKilled"] == true, "{}", container["State"]);
+    ensure!(container["HostConfig"]["Memory"] == 32 << 20, "{}", container["HostConfig"]);
+    docker.ok(&["rm", "memory"])?;
+    // The others have not noticed.
+    docker.refused(
+        &["run", "--rm", "-m", "1m", IMAGE, "true"],
+        125,
+        "Minimum memory limit allowed is 6MB",
+    )?;
+    ensure!(docker.ok(&["run", "--rm", "-m", "32m", IMAGE, "echo", "fits"])? == "fits", "does not fit");
+    Ok(())
+}
+
+fn update(docker: &Docker) -> anyhow::Result<()> {
+    with_image(docker)?;
+    docker.ok(&["run", "-d", "--name", "update", IMAGE, "sleep", "1000"])?;
+    docker.ok(&["update", "--pids-limit", "3", "--restart", "on-failure", "update"])?;
+    let script = "for n in 1 2 3 4; do sleep 1 & done; wait";
+    let output = docker.run(&["exec", "update", "sh", "-c", script])?;
+    ensure!(output.stderr.contains("can't fork"), "{output:?}");
+    let host = docker.inspect("update")?["HostConfig"].clone();
+    ensure!(host["PidsLimit"] == 3 && host["RestartPolicy"]["Name"] == "on-failure", "{host}");
+    docker.ok(&["update", "--pids-limit", "-1", "update"])?;
+    let output = docker.run(&["exec", "update", "sh", "-c", script])?;
+    ensure!(output.code == Some(0) && output.stderr.is_empty(), "{output:?}");
+    docker.ok(&["rm", "-f", "update"])?;
+    Ok(())
+}
+
+fn system_calls(docker: &Docker) -> anyhow::Result<()> {
+    with_image(docker)?;
+    let filter = |options: &[&str]| {
+        let script = "grep Seccomp: /proc/self/status; unshare -U true 2>&1; unshare -m true 2>&1; echo end";
+        docker.ok(&[&["run", "--rm"], options, &[IMAGE, "sh", "-c", script]].concat())
+    };
+    let usual = filter(&[])?;
+    ensure!(usual.contains("Seccomp:\t2") && usual.matches("not permitted").count() == 2, "{usual:?}");
+    let admin = filter(&["--cap-add", "SYS_ADMIN"])?;
+    ensure!(admin.contains("Seccomp:\t2") && !admin.contains("not permitted"), "{admin:?}");
+    let open = filter(&["--security-opt", "seccomp=unconfined"])?;
+    ensure!(open.contains("Seccomp:\t0"), "{open:?}");
+    // Whoever joins is under it as well.
+    docker.ok(&["run", "-d", "--name", "filtered", IMAGE, "sleep", "1000"])?;
+    let joined = docker.ok(&["exec", "filtered", "grep", "Seccomp:", "/proc/self/status"])?;
+    ensure!(joined.ends_with('2'), "{joined:?}");
+    docker.ok(&["rm", "-f", "filtered"])?;
+    Ok(())
+}
