@@ -41,7 +41,7 @@ pub fn add(suite: &mut Suite) -> anyhow::Result<()> {
             continue;
         }
         suite.add_group(names.iter().map(|name| full(name)).collect(), move |report| {
-            match boot(cpus, gpaw, "") {
+            match boot(&Domain { cpus, gpaw, ..Domain::default() }, "") {
                 Ok((ended, lines)) => {
                     for (name, verdict) in lines.iter().filter_map(|line| verdict(line)) {
                         report(&full(name), verdict);
@@ -55,9 +55,19 @@ pub fn add(suite: &mut Suite) -> anyhow::Result<()> {
             }
         });
     }
+    for name in self::names("PENDING") {
+        suite.add(&format!("tdx/rules/{name}"), move || {
+            // Neither SEPT_VE_DISABLE nor anything else.
+            let domain = Domain { attributes: 0, ..Domain::default() };
+            let (ended, lines) = boot(&domain, &format!("case={name}"))?;
+            ensure!(ended == Ended::DebugExit(CLEAN), "it ended by {ended:?}: {lines:?}");
+            Ok(())
+        });
+    }
     for (name, code, words) in DEATHS {
         suite.add(&format!("tdx/dies/{name}"), move || {
-            let (ended, lines) = boot(1, 48, &format!("case=dies/{name} canary=DPGGFS_UFTU_MFBL"))?;
+            let (ended, lines) =
+                boot(&Domain::default(), &format!("case=dies/{name} canary=DPGGFS_UFTU_MFBL"))?;
             ensure!(ended == Ended::DebugExit(code), "it ended by {ended:?}: {lines:?}");
             lines.iter().find(|line| line.contains(words)).with_context(|| format!("it said {lines:?}"))?;
             Ok(())
@@ -71,11 +81,11 @@ fn names(table: &str) -> impl Iterator<Item = &'static str> {
     super::names(CASES, table)
 }
 
-fn boot(cpus: u32, gpaw: u32, words: &str) -> anyhow::Result<(Ended, Vec<String>)> {
+fn boot(domain: &Domain, words: &str) -> anyhow::Result<(Ended, Vec<String>)> {
     let folder = tempfile::tempdir()?;
     let file = std::fs::read(build_bare(PAYLOAD)?).context("cannot read the payload")?;
     let payload = Payload { added_words: words.to_owned(), ..Payload::read(&file)? };
-    let domain = Domain { cpus, gpaw, memory_mib: 512, canaries: vec![*CANARY], ..Domain::default() };
+    let domain = Domain { memory_mib: 512, canaries: vec![*CANARY], ..domain.clone() };
     run(&prepare(&domain, &payload, &module()?, QuoteVersion::V5, folder.path())?.machine)
 }
 

@@ -134,7 +134,15 @@ fn new_vcpu(index: usize, header: &Header, control: &Control) -> Vcpu {
     vmcb.nested_paging = 1;
     let save_area = memory::address_of(&*memory::carve(PAGE as usize));
     let registers = Registers { rsi: header.rsi, ..Registers::default() };
-    let mut vcpu = Vcpu { index, vmcb, registers, ve: None, save_area, timer: apic::Timer::default() };
+    let mut vcpu = Vcpu {
+        index,
+        vmcb,
+        registers,
+        ve: None,
+        cpuid_ve: [false; 2],
+        save_area,
+        timer: apic::Timer::default(),
+    };
     vcpu.start(header.rip, header.cr3, header.gdt);
     vcpu
 }

@@ -30,6 +30,8 @@ pub struct Vcpu {
     pub registers: Registers,
     /// What TDG.VP.VEINFO.GET will tell.
     pub ve: Option<Info>,
+    /// Whether each CPUID raises one: in ring 0, in other rings (TDG.VP.CPUIDVE.SET).
+    pub cpuid_ve: [bool; 2],
     /// Where the processor below keeps its own state.
     pub save_area: u64,
     /// Its timer, in the crystal's terms.

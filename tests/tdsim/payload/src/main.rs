@@ -1,7 +1,7 @@
 //! Checks from inside of a trust domain that the simulated TDX module keeps to the rules.
 //!
 //! Each case is a row of [`cases::ALL`]; it prints `ok NAME` or `FAIL NAME: why`. The command line `case=NAME` picks one; those of
-//! [`cases::FATAL`] run only when they are picked, for they end the domain.
+//! [`cases::PENDING`] and [`cases::FATAL`] run only when they are picked, for they want another domain, or end theirs.
 #![no_std]
 #![no_main]
 #![expect(unsafe_code, reason = "a program for the bare machine that does what no kernel would")]
@@ -32,7 +32,8 @@ extern "C" fn payload_start(number: u32) -> ! {
     let mut failed = 0_u32;
     let fatal = cases::FATAL.iter().filter(|(name, _)| wanted == Some(name));
     let usual = cases::ALL.iter().filter(|(name, _)| wanted.is_none_or(|wanted| wanted == *name));
-    for (name, case) in usual.chain(fatal) {
+    let pending = cases::PENDING.iter().filter(|(name, _)| wanted == Some(name));
+    for (name, case) in usual.chain(pending).chain(fatal) {
         match case() {
             Ok(()) => console::say(format_args!("ok {name}")),
             Err(why) => {

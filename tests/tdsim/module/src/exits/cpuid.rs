@@ -13,7 +13,9 @@ const LENGTH: u32 = 2;
 pub fn execute(td: &Td, vcpu: &mut Vcpu) {
     let leaf = vcpu.vmcb.rax as u32;
     let subleaf = vcpu.registers.rcx as u32;
-    let Some(source) = source(leaf) else {
+    let [in_ring_0, in_others] = vcpu.cpuid_ve;
+    let is_wanted = if vcpu.vmcb.cpl == 0 { in_ring_0 } else { in_others };
+    let Some(source) = source(leaf).filter(|_| !is_wanted) else {
         vcpu.inject_ve(Info::instruction(Reason::Cpuid, LENGTH));
         return;
     };

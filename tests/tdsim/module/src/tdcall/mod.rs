@@ -16,12 +16,13 @@ use crate::vmcall;
 type Leaf = fn(&Td, &mut Vcpu) -> Status;
 
 /// Number, leaf. What is not in the table is an invalid operand.
-const LEAVES: [(u16, Leaf); 11] = [
+const LEAVES: [(u16, Leaf); 12] = [
     (0, vmcall::execute),
     (1, vp::info),
     (2, report::extend),
     (3, vp::ve_info),
     (4, report::get),
+    (5, vp::set_cpuid_ve),
     (6, accept::page),
     (7, fields::read_vm),
     (8, fields::write_vm),

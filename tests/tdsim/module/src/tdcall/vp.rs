@@ -1,6 +1,6 @@
-//! TDG.VP.INFO and TDG.VP.VEINFO.GET.
+//! TDG.VP.INFO, TDG.VP.VEINFO.GET and TDG.VP.CPUIDVE.SET.
 
-use coffer_tdsim_rules::status::Status;
+use coffer_tdsim_rules::status::{Operand, Status};
 
 use crate::td::Td;
 use crate::vcpu::Vcpu;
@@ -27,5 +27,15 @@ pub fn ve_info(_: &Td, vcpu: &mut Vcpu) -> Status {
     registers.r8 = info.gla;
     registers.r9 = info.gpa;
     registers.r10 = u64::from(info.length) | u64::from(info.information) << 32;
+    Status::SUCCESS
+}
+
+/// TDG.VP.CPUIDVE.SET: RCX bit 0 for ring 0, bit 1 for the others.
+pub fn set_cpuid_ve(_: &Td, vcpu: &mut Vcpu) -> Status {
+    let flags = vcpu.registers.rcx;
+    if flags >> 2 != 0 {
+        return Status::OPERAND_INVALID.of(Operand::Rcx);
+    }
+    vcpu.cpuid_ve = [flags & 1 != 0, flags & 2 != 0];
     Status::SUCCESS
 }

@@ -63,6 +63,19 @@ pub fn cpuid_traps() -> Verdict {
     Ok(())
 }
 
+/// Every leaf, if the guest wants that, by ring.
+pub fn cpuid_always_traps() -> Verdict {
+    const CPUID_VE_SET: u64 = 5;
+    let set = |flags| td::leaf(CPUID_VE_SET, [flags, 0, 0]).0;
+    let in_ring_3 = || attempt_in_ring_3(&[0x31, 0xc0, 0x0f, 0xa2, 0x0f, 0x0b]);
+    check(set(4) == 0xC000_0100_0000_0001, "an unknown flag is taken")?;
+    check(set(1) == 0 && cpuid_of(0).0 == ve(10, 0, 2), "leaf 0 does not trap in ring 0")?;
+    check(in_ring_3() == INVALID_OPCODE, "it traps in ring 3 as well")?;
+    check(set(2) == 0 && cpuid_of(0).0 == Outcome::Done, "leaf 0 still traps in ring 0")?;
+    check(in_ring_3() == ve(10, 0, 2), "it does not trap in ring 3")?;
+    check(set(0) == 0 && in_ring_3() == INVALID_OPCODE, "it cannot be switched off")
+}
+
 fn read_msr(register: u64) -> (Outcome, u64) {
     let mut registers = Registers { rcx: register, ..Registers::default() };
     let outcome = attempt(&RDMSR, &mut registers);

@@ -134,6 +134,15 @@ pub fn device() -> Verdict {
     check(write == expected(0x182), "writing does not trap as it should")
 }
 
+/// A pending page raises an exception where the domain wants to hear of it.
+pub fn pending_exception() -> Verdict {
+    let gpa = SPARE + 30 * LARGE;
+    let outcome = attempt(&[0x8b, 0x06], &mut Registers { rsi: gpa, ..Registers::default() });
+    let expected = Ve { reason: 48, qualification: 0x181, gla: gpa, gpa, length: 0 };
+    check(outcome == Outcome::Ve(expected), "reading a pending page does not trap as it should")?;
+    check(accept_at(gpa, 0) == 0 && read::<u64>(gpa) == 0, "it cannot be accepted then")
+}
+
 /// Ends the domain.
 pub fn use_pending() -> Verdict {
     read::<u64>(SPARE + 30 * LARGE);

@@ -14,7 +14,7 @@ pub type Verdict = Result<(), &'static str>;
 pub type Row = (&'static str, fn() -> Verdict);
 
 /// Every case that leaves the domain alive.
-pub const ALL: [Row; 38] = [
+pub const ALL: [Row; 39] = [
     ("call/information", vmm::information),
     ("call/unknown_leaves", vmm::unknown_leaves),
     ("call/not_in_ring_3", vmm::not_in_ring_3),
@@ -26,6 +26,7 @@ pub const ALL: [Row; 38] = [
     ("vmm/devices", vmm::devices),
     ("instruction/cpuid", instructions::cpuid),
     ("instruction/cpuid_traps", instructions::cpuid_traps),
+    ("instruction/cpuid_always_traps", instructions::cpuid_always_traps),
     ("instruction/registers", instructions::registers),
     ("instruction/registers_trap", instructions::registers_trap),
     ("instruction/registers_fault", instructions::registers_fault),
@@ -54,6 +55,9 @@ pub const ALL: [Row; 38] = [
     ("report/quote", reports::quote),
     ("processor/mailbox", processors::mailbox),
 ];
+
+/// Cases for a domain without SEPT_VE_DISABLE.
+pub const PENDING: [Row; 1] = [("pending/exception", memory::pending_exception)];
 
 /// Cases that end the domain, and nothing may come after.
 pub const FATAL: [Row; 7] = [
