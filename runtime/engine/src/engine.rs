@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use runtime_image::Snapshot;
+use runtime_image::{Snapshot, remove_tree};
 
 use crate::Error;
 use crate::container::entry::{Entry, snapshot_in};
@@ -139,9 +139,10 @@ impl Engine {
 }
 
 fn remove_remains(folder: &Path) {
-    let removed = Snapshot::at(&snapshot_in(folder)).unmount().map_err(Error::from).and_then(|()| {
-        std::fs::remove_dir_all(folder).map_err(Error::system(format!("remove `{}`", folder.display())))
-    });
+    let removed = Snapshot::at(&snapshot_in(folder))
+        .unmount()
+        .map_err(Error::from)
+        .and_then(|()| remove_tree(folder).map_err(Error::system(format!("remove `{}`", folder.display()))));
     if let Err(error) = removed {
         eprintln!("engine: {error}");
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use runtime_image::remove_tree;
 use serde::{Deserialize, Serialize};
 
 use crate::container::entry::MountKind;
@@ -19,6 +20,8 @@ use crate::{Engine, Error, Filters};
 
 const RECORD: &str = "volume.json";
 const DATA: &str = "_data";
+/// How the folders of volumes begin that are just being removed. No volume's name does.
+const REMOVED: &str = ".removed-";
 /// docker's mark of a volume that nobody named.
 const ANONYMOUS: &str = "com.docker.volume.anonymous";
 
@@ -44,6 +47,13 @@ impl Volumes {
         let mut table = BTreeMap::new();
         for entry in entries.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
+            if name.starts_with(REMOVED) {
+                // An engine was killed while it did that.
+                if let Err(error) = remove_tree(&entry.path()) {
+                    eprintln!("engine: `{name}` of the volumes stays: {error}");
+                }
+                continue;
+            }
             match read_json(&entry.path().join(RECORD)) {
                 Ok(record) => drop(table.insert(name, record)),
                 Err(error) => eprintln!("engine: volume `{name}` is left out: {error}"),
@@ -89,14 +99,20 @@ impl Volumes {
         Ok(true)
     }
 
-    /// Removes one; gives what it held.
+    /// Removes one.
     pub fn remove(&self, name: &str) -> Result<(), Error> {
-        let mut table = self.table();
-        if table.remove(name).is_none() {
-            return Err(Error::NoSuchVolume(name.to_owned()));
+        let removed = self.folder.join(format!("{REMOVED}{}", random_id()?));
+        {
+            let mut table = self.table();
+            if !table.contains_key(name) {
+                return Err(Error::NoSuchVolume(name.to_owned()));
+            }
+            std::fs::rename(self.folder.join(name), &removed)
+                .map_err(Error::system(format!("remove the volume `{name}`")))?;
+            table.remove(name);
         }
-        std::fs::remove_dir_all(self.folder.join(name))
-            .map_err(Error::system(format!("remove the volume `{name}`")))
+        // Others need not wait for this, and a new volume of the name has none of its files even if it fails.
+        remove_tree(&removed).map_err(Error::system(format!("remove the files of the volume `{name}`")))
     }
 
     fn describe(&self, name: &str) -> Result<Volume, Error> {

@@ -8,6 +8,7 @@ use rustix::io::Errno;
 use rustix::mount::{MountFlags, UnmountFlags};
 
 use crate::Error;
+use crate::remove_tree;
 
 /// A mounted overlay and the folder that holds everything of it.
 #[derive(Debug)]
@@ -37,7 +38,7 @@ impl Snapshot {
             Err(error) => {
                 if is_new {
                     // The first error is the one to tell; what is left of the folder holds no mount.
-                    let _ = fs::remove_dir_all(folder);
+                    let _ = remove_tree(folder);
                 }
                 Err(error)
             }
@@ -85,7 +86,7 @@ impl Snapshot {
     /// [`Error::Directory`] with what failed.
     pub fn remove(self) -> Result<(), Error> {
         self.unmount()?;
-        fs::remove_dir_all(&self.folder).map_err(failed_io("remove", &self.folder))
+        remove_tree(&self.folder).map_err(failed_io("remove", &self.folder))
     }
 
     fn try_mount(&self, layers: &[PathBuf]) -> Result<(), Error> {

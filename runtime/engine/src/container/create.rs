@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use runtime_image::remove_tree;
+
 use super::entry::{Entry, MountKind, Record, State};
 use super::{limits, mounts, names, signals, validate};
 use crate::engine::{blocking, random_id};
@@ -77,7 +79,7 @@ impl Engine {
                 // The first error is the one to tell.
                 self.table().names.remove(&name);
                 let _ = self.images().release(&id);
-                let _ = std::fs::remove_dir_all(self.folder_of(&id));
+                let _ = remove_tree(&self.folder_of(&id));
                 Err(error)
             }
         }

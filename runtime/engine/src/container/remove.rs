@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use runtime_image::Snapshot;
+use runtime_image::{Snapshot, remove_tree};
 
 use super::entry::{Entry, MountKind, Status};
 use super::{RemoveOptions, names};
@@ -100,7 +100,7 @@ impl Engine {
             let (engine, removed) = (self.clone(), Arc::clone(entry));
             let result = blocking(move || {
                 Snapshot::at(&removed.snapshot_folder()).unmount()?;
-                match std::fs::remove_dir_all(&removed.folder) {
+                match remove_tree(&removed.folder) {
                     Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                         return Err(Error::system(format!("remove container {}", removed.id))(error));
                     }

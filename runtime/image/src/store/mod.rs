@@ -30,6 +30,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+
+use crate::remove_tree;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -160,7 +162,7 @@ impl Store {
         }
         drop(memory);
         for number in garbage.layers {
-            let _ = fs::remove_dir_all(self.layer_path(number));
+            let _ = remove_tree(&self.layer_path(number));
             let _ = fs::remove_file(self.frame_path(number));
         }
         self.keep_reserve();
@@ -233,7 +235,7 @@ impl Store {
 /// Removes a file or folder that may be there.
 fn remove_all(path: &Path) -> Result<(), StoreError> {
     let result = match fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
+        Ok(metadata) if metadata.is_dir() => remove_tree(path),
         Ok(_) => fs::remove_file(path),
         Err(error) => Err(error),
     };

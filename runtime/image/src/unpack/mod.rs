@@ -25,6 +25,7 @@ use crate::compression::Compression;
 use crate::digest::{Hasher, HashingReader};
 use crate::error::LayerError;
 use crate::frame::Recorder;
+use crate::remove_tree;
 use crate::tar::{self, Reader};
 use crate::{Error, Image, Layer};
 
@@ -114,7 +115,7 @@ pub fn unpack_source<R: Read>(
     fs::DirBuilder::new().mode(0o755).create(into).map_err(directory("create"))?;
     let result = unpack_verified(source, into, lower, record);
     if result.is_err() {
-        fs::remove_dir_all(into).map_err(directory("remove"))?;
+        remove_tree(into).map_err(directory("remove"))?;
     }
     result
 }

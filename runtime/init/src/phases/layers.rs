@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use runtime_control::Event;
-use runtime_image::{Image, unpack};
+use runtime_image::{Image, remove_tree, unpack};
 
 use crate::control::Control;
 use crate::error::Error;
@@ -34,7 +34,7 @@ pub fn unpack(image: &Image, control: &mut Control) -> Result<Vec<PathBuf>, Erro
             }
         });
         if let Err(error) = result {
-            fs::remove_dir_all(&folder).map_err(Error::system("remove the layers"))?;
+            remove_tree(&folder).map_err(Error::system("remove the layers"))?;
             return Err(error.into());
         }
         unpacked.insert(0, into);

@@ -5,6 +5,9 @@ use anyhow::ensure;
 use super::{Entry, IMAGE, with_image};
 use crate::Docker;
 
+/// Above the limit of open files of the engine.
+const DEPTH: u32 = 1200;
+
 pub(super) const CASES: &[Entry] = &[
     ("volumes/keep_what_containers_write", keep),
     ("volumes/are_filled_from_the_image", copy_up),
@@ -12,6 +15,7 @@ pub(super) const CASES: &[Entry] = &[
     ("volumes/read_only", read_only),
     ("volumes/bind_the_whole_machine", whole_machine),
     ("volumes/list_inspect_prune", list),
+    ("volumes/trees_of_any_depth_are_removed", deep),
 ];
 
 fn keep(docker: &Docker) -> anyhow::Result<()> {
@@ -76,5 +80,21 @@ fn list(docker: &Docker) -> anyhow::Result<()> {
         if docker.ok(&["volume", "prune", "--help"])?.contains("--all") { "--all=true" } else { "--force" };
     docker.ok(&["volume", "prune", "--force", all])?;
     ensure!(docker.ok(&["volume", "ls", "-q"])?.is_empty(), "it stayed");
+    Ok(())
+}
+
+/// Deeper than an engine could remove that had every level open at once: the container goes, the volume goes, and the next volume of its name is empty.
+fn deep(docker: &Docker) -> anyhow::Result<()> {
+    with_image(docker)?;
+    let script = format!(
+        "cd -P $0 && i=0 && while [ $i -lt {DEPTH} ]; do mkdir d && cd -P d || exit 1; i=$((i+1)); done"
+    );
+    docker.ok(&["run", "--rm", "-v", "deep:/data", IMAGE, "sh", "-c", &script, "/data"])?;
+    docker.ok(&["run", "--rm", IMAGE, "sh", "-c", &script, "/tmp"])?;
+    ensure!(docker.ok(&["ps", "-aq"])?.is_empty(), "a container stayed");
+    docker.ok(&["volume", "rm", "deep"])?;
+    let said = docker.ok(&["run", "--rm", "-v", "deep:/data", IMAGE, "ls", "-a", "/data"])?;
+    ensure!(said == ".\n..", "{said:?}");
+    docker.ok(&["volume", "rm", "deep"])?;
     Ok(())
 }
