@@ -110,6 +110,7 @@ pub(crate) unsafe fn init(map: &EarlyMap<'_>) {
     // SAFETY: `free` holds what nobody uses, and `metadata` was taken out of it; the new tables map both.
     unsafe { frame::init(end, metadata, free.iter().cloned()) };
     dma::open_pool(shared);
+    while crate::tdx::memory::is_eager() && accept_some() {}
 }
 
 /// A copy of what firmware left in memory that it keeps for ACPI; `None` if `start` and `len` say anything else.

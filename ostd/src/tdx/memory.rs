@@ -13,16 +13,21 @@ use crate::mm::PAGE_SIZE;
 pub(crate) const LARGE_PAGE: usize = 2 << 20;
 
 static ACCEPTED: AtomicU64 = AtomicU64::new(0);
-static IN_SMALL_STEPS: AtomicBool = AtomicBool::new(false);
+static IS_EAGER: AtomicBool = AtomicBool::new(false);
 
 /// Bytes that we have accepted ourselves.
 pub(crate) fn accepted() -> u64 {
     ACCEPTED.load(Ordering::Relaxed)
 }
 
-/// From here on pages are accepted one by one, to see what that costs.
-pub(super) fn use_small_steps() {
-    IN_SMALL_STEPS.store(true, Ordering::Relaxed);
+/// Has all memory accepted at boot, page by page: what it would cost to do without the rest of this.
+pub(super) fn be_eager() {
+    IS_EAGER.store(true, Ordering::Relaxed);
+}
+
+/// Whether [`be_eager`] was called.
+pub(crate) fn is_eager() -> bool {
+    IS_EAGER.load(Ordering::Relaxed)
 }
 
 /// Accepts whole pages that never were: afterwards they are ours, and zero.
@@ -30,9 +35,8 @@ pub(super) fn use_small_steps() {
 /// # Panics
 /// If the module refuses: there is no telling then what memory is whose.
 pub(crate) fn accept(range: Range<usize>) {
-    let smallest = IN_SMALL_STEPS.load(Ordering::Relaxed);
     let outcome = accept_by(range.clone(), &mut |start, is_large| {
-        if is_large && smallest {
+        if is_large && is_eager() {
             return Status(u64::from(Status::PAGE_SIZE_MISMATCH) << 32);
         }
         let mut registers = Registers { rcx: start as u64 | u64::from(is_large), ..Registers::default() };

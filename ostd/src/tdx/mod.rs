@@ -124,8 +124,8 @@ pub(crate) fn check(command_line: &str) {
         log::warn!("tdx: notifications stay as they are");
     }
     crate::random::require_hardware();
-    if crate::boot::command_line::value(command_line, "coffer.accept") == Some("pages") {
-        memory::use_small_steps();
+    if crate::boot::command_line::value(command_line, "coffer.accept") == Some("eagerly") {
+        memory::be_eager();
     }
 }
 
