@@ -24,7 +24,7 @@ fn folder() -> Option<PathBuf> {
 }
 
 /// What containers can be limited by, if the kernel has it.
-const CONTROLLERS: [&str; 3] = ["memory", "cpu", "pids"];
+const CONTROLLERS: [&str; 4] = ["memory", "cpu", "cpuset", "pids"];
 
 /// Makes the folder of all groups, and gives the groups in it the controllers that there are.
 pub fn prepare() {

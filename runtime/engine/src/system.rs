@@ -52,7 +52,7 @@ impl Engine {
             cpu_cfs_period: has_controller("cpu"),
             cpu_cfs_quota: has_controller("cpu"),
             cpu_shares: has_controller("cpu"),
-            cpu_set: Some(false),
+            cpu_set: has_controller("cpuset"),
             pids_limit: has_controller("pids"),
             oom_kill_disable: Some(false),
             system_time: Some(crate::time::now().to_string()),

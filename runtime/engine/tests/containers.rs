@@ -290,10 +290,10 @@ async fn options_reach_the_container() {
     ] {
         assert!(text.contains(wanted), "`{wanted}` is not in\n{text}");
     }
-    let error = machine.create(&shell("true", r#"{"CpusetCpus":"0"}"#)).await.unwrap_err();
+    let error = machine.create(&shell("true", r#"{"BlkioWeight":300}"#)).await.unwrap_err();
     assert_eq!(
         (error.status(), error.to_string().as_str()),
-        (501, "a CPU set (--cpuset-cpus) is not supported by Coffer yet")
+        (501, "a limit of block I/O (--blkio-weight) is not supported by Coffer yet")
     );
 }
 

@@ -23,6 +23,8 @@ pub fn check(host: &HostConfig, controllers: &[String]) -> Result<(), Error> {
     refuse(memory.is_some(), "memory", "a memory limit (--memory)")?;
     refuse(reservation.is_some(), "memory", "a memory reservation (--memory-reservation)")?;
     refuse(has_cpu_limit(host), "cpu", "a CPU limit (--cpus)")?;
+    let has_set = text(&host.cpuset_cpus).or(text(&host.cpuset_mems)).is_some();
+    refuse(has_set, "cpuset", "a CPU set (--cpuset-cpus)")?;
     refuse(given(host.pids_limit).is_some(), "pids", "a limit of processes (--pids-limit)")?;
 
     let invalid = |text: &str| Err(Error::Invalid(text.to_owned()));
@@ -67,18 +69,23 @@ pub fn settings(host: &HostConfig) -> Vec<(String, String)> {
     set("memory.low", number(host.memory_reservation));
     set("cpu.max", quota(host).map(|(quota, period)| format!("{quota} {period}")));
     set("cpu.weight", given(host.cpu_shares).map(|shares| weight(shares).to_string()));
+    set("cpuset.cpus", text(&host.cpuset_cpus));
+    set("cpuset.mems", text(&host.cpuset_mems));
     settings
 }
 
 /// What to write to a group that has been given other limits: those that are not limited any more, too.
 pub fn changes(host: &HostConfig, controllers: &[String]) -> Vec<(String, String)> {
     let mut settings = settings(host);
+    // A set of CPUs that is empty is that of the group above.
     for (controller, file, unlimited) in [
         ("pids", "pids.max", "max"),
         ("memory", "memory.max", "max"),
         ("memory", "memory.low", "0"),
         ("cpu", "cpu.max", "max"),
         ("cpu", "cpu.weight", "100"),
+        ("cpuset", "cpuset.cpus", "\n"),
+        ("cpuset", "cpuset.mems", "\n"),
     ] {
         let is_set = settings.iter().any(|(other, _)| other == file);
         if !is_set && controllers.iter().any(|has| has == controller) {
@@ -113,6 +120,10 @@ fn quota(host: &HostConfig) -> Option<(i64, i64)> {
 fn weight(shares: i64) -> i64 {
     let shares = shares.clamp(2, 262_144);
     1 + (shares - 2) * 9999 / 262_142
+}
+
+fn text(value: &Option<String>) -> Option<String> {
+    value.clone().filter(|text| !text.is_empty())
 }
 
 /// Zero and negative numbers are no limit.

@@ -66,6 +66,12 @@ fn take_limits(host: &mut HostConfig, body: ContainerUpdateBody) -> Result<(), E
     take(&mut host.memory_reservation, body.memory_reservation);
     take(&mut host.memory_swap, body.memory_swap);
     take(&mut host.pids_limit, body.pids_limit);
+    for (set, new) in [(&mut host.cpuset_cpus, &body.cpuset_cpus), (&mut host.cpuset_mems, &body.cpuset_mems)]
+    {
+        if new.as_deref().is_some_and(|new| !new.is_empty()) {
+            set.clone_from(new);
+        }
+    }
     let rest = ContainerUpdateBody {
         nano_cpus: None,
         cpu_quota: None,
@@ -75,6 +81,8 @@ fn take_limits(host: &mut HostConfig, body: ContainerUpdateBody) -> Result<(), E
         memory_reservation: None,
         memory_swap: None,
         pids_limit: None,
+        cpuset_cpus: None,
+        cpuset_mems: None,
         restart_policy: None,
         ..body
     };

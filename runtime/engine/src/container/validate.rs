@@ -84,7 +84,6 @@ fn check_limits(host: &HostConfig) -> Result<(), Error> {
         || is_set(host.cpu_percent);
     refuse(cpu, "a limit of real-time CPU time (--cpu-rt-runtime)")?;
     let has_text = |text: &Option<String>| text.as_deref().is_some_and(|text| !text.is_empty());
-    refuse(has_text(&host.cpuset_cpus) || has_text(&host.cpuset_mems), "a CPU set (--cpuset-cpus)")?;
     let block = host.blkio_weight.is_some_and(|weight| weight != 0)
         || some(&host.blkio_weight_device)
         || some(&host.blkio_device_read_bps)

@@ -1,4 +1,4 @@
-//! --pids-limit, --memory, docker update, and the filter of system calls.
+//! --pids-limit, --memory, --cpus, --cpuset-cpus, docker update, and the filter of system calls.
 
 use anyhow::ensure;
 
@@ -8,6 +8,7 @@ use crate::Docker;
 pub(super) const CASES: &[Entry] = &[
     ("limits/processes", processes),
     ("limits/memory", memory),
+    ("limits/cpus", cpus),
     ("limits/update", update),
     ("limits/system_calls", system_calls),
 ];
@@ -38,6 +39,39 @@ fn memory(docker: &Docker) -> anyhow::Result<()> {
         "Minimum memory limit allowed is 6MB",
     )?;
     ensure!(docker.ok(&["run", "--rm", "-m", "32m", IMAGE, "echo", "fits"])? == "fits", "does not fit");
+    Ok(())
+}
+
+/// How much of a CPU it uses is told by the kernel, so that it does not matter what else goes on.
+fn cpus(docker: &Docker) -> anyhow::Result<()> {
+    with_image(docker)?;
+    docker.ok(&[
+        "run",
+        "-d",
+        "--name",
+        "cpus",
+        "--cpus",
+        "0.2",
+        IMAGE,
+        "sh",
+        "-c",
+        "while true; do :; done",
+    ])?;
+    let percent = docker.ok(&["stats", "--no-stream", "--format", "{{.CPUPerc}}", "cpus"])?;
+    let used: f64 = percent.trim_end_matches('%').parse()?;
+    ensure!(used < 40.0, "{percent} of a CPU");
+    docker.ok(&["rm", "-f", "cpus"])?;
+    let said = docker.ok(&[
+        "run",
+        "--rm",
+        "--cpuset-cpus",
+        "1",
+        IMAGE,
+        "grep",
+        "Cpus_allowed_list",
+        "/proc/self/status",
+    ])?;
+    ensure!(said.ends_with("\t1"), "{said:?}");
     Ok(())
 }
 

@@ -211,7 +211,8 @@ fn unknown_image(docker: &Docker) -> anyhow::Result<()> {
 
 fn refused(docker: &Docker) -> anyhow::Result<()> {
     with_image(docker)?;
-    for option in ["--cpuset-cpus=0", "--privileged", "--health-cmd=true", "--gpus=all", "--tmpfs=/x:dev"] {
+    for option in ["--blkio-weight=300", "--privileged", "--health-cmd=true", "--gpus=all", "--tmpfs=/x:dev"]
+    {
         let output = docker.run(&rm(&[option], &["true"]))?;
         ensure!(output.code == Some(125) && !output.stderr.is_empty(), "{option}: {output:?}");
     }
