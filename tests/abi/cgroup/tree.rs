@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Read};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use nix::sys::signal::Signal;
@@ -165,11 +166,18 @@ fn populated_is_told_by_poll_and_inotify() -> Outcome {
         poll(&mut fds, PollTimeout::from(timeout))?;
         Ok(fds[0].revents().is_some_and(|seen| seen.contains(PollFlags::POLLPRI)))
     };
+    // One of the two may come a moment after the other.
+    let is_told = || {
+        child::until("inotify tells", || match inotify.read_events() {
+            Err(Errno::EAGAIN) => Ok(false),
+            told => Ok(told?.iter().all(|event| event.mask.contains(AddWatchFlags::IN_MODIFY))),
+        })
+    };
     check!(!has_changed(&events, 0)?);
     let child = sleeper_in(&inner)?;
     check!(has_changed(&events, 2000)?);
     check_eq!(group.value("cgroup.events", "populated")?, 1);
-    check!(inotify.read_events()?.iter().all(|event| event.mask.contains(AddWatchFlags::IN_MODIFY)));
+    is_told()?;
     std::io::Seek::rewind(&mut events)?;
     text.clear();
     events.read_to_string(&mut text)?;
@@ -177,7 +185,7 @@ fn populated_is_told_by_poll_and_inotify() -> Outcome {
     child.kill(Signal::SIGKILL)?;
     check!(has_changed(&events, 2000)?);
     check_eq!(group.value("cgroup.events", "populated")?, 0);
-    check!(!inotify.read_events()?.is_empty());
+    is_told()?;
     child.wait()?;
     Ok(())
 }
@@ -215,9 +223,9 @@ fn clone3_starts_in_a_group() -> Outcome {
         // SAFETY: a child with a copy of this memory, which only leaves or sleeps.
         unsafe { raw::syscall(libc::SYS_clone3, [arguments.as_ptr() as usize, size_of_val(&arguments)]) }
     };
-    check_eq!(start(9999), Err(nix::errno::Errno::EBADF));
+    check_eq!(start(9999), Err(Errno::EBADF));
     let elsewhere = File::open("/proc")?;
-    check_eq!(start(elsewhere.as_raw_fd() as u64), Err(nix::errno::Errno::EBADF));
+    check_eq!(start(elsewhere.as_raw_fd() as u64), Err(Errno::EBADF));
     let pid = start(folder.as_raw_fd() as u64)?;
     if pid == 0 {
         let is_there = fs::read_to_string("/proc/self/cgroup").is_ok_and(|text| text.contains("/case-"));
