@@ -30,16 +30,23 @@ impl Hostile {
         Self { host, queues: Mutex::new(Queues { pages: [0; 16], count: 0 }) }
     }
 
-    /// An opportunity.
+    /// An opportunity. Now and then the number of those that were taken is told: the run may be ended from outside.
     pub fn strikes(&self, fault: Fault) -> Option<u64> {
-        self.host.lock().as_mut()?.strikes(fault)
+        const TOLD_EVERY: u32 = 25;
+        let mut guard = self.host.lock();
+        let host = guard.as_mut()?;
+        let random = host.strikes(fault)?;
+        let total = host.total();
+        if total.is_multiple_of(TOLD_EVERY) {
+            console::say(format_args!("{total} faults: so far"));
+        }
+        Some(random)
     }
 
     /// Says what it has done.
     pub fn report(&self) {
         let Some(host) = *self.host.lock() else { return };
-        let total: u32 = host.counts().map(|(_, count)| count).sum();
-        console::say(format_args!("{total} faults: {}", Counts(host)));
+        console::say(format_args!("{} faults: {}", host.total(), Counts(host)));
     }
 
     /// A value that the guest reads: the true one, or another.

@@ -127,6 +127,12 @@ impl Host {
             .filter(|(_, count)| *count > 0)
     }
 
+    /// How many faults it has made.
+    #[must_use]
+    pub fn total(&self) -> u32 {
+        self.counts.iter().sum()
+    }
+
     /// A random number (xorshift64*, Vigna 2016).
     pub const fn number(&mut self) -> u64 {
         self.state ^= self.state >> 12;
