@@ -36,7 +36,10 @@ pub fn show_cpus(cgroup: &Arc<Cgroup>, text: &mut Text) -> Result<()> {
 }
 
 pub fn store_cpus(taken: &Taken<'_>) -> Result<()> {
-    taken.cgroup.choose_cpus(numbers(taken.word)?)
+    taken.cgroup.choose_cpus(numbers(taken.word)?)?;
+    // Whoever did that to itself leaves this CPU, if it has to.
+    ostd::task::yield_now();
+    Ok(())
 }
 
 pub fn show_effective_cpus(cgroup: &Arc<Cgroup>, text: &mut Text) -> Result<()> {

@@ -238,7 +238,10 @@ fn store_procs(taken: &Taken<'_>) -> Result<()> {
     let thread = named_thread(taken.word)?;
     let process = thread.process();
     check_may_move(&process.cgroup.get(), taken.cgroup, taken.opener, false)?;
-    Membership::migrate(process, taken.cgroup)
+    Membership::migrate(process, taken.cgroup)?;
+    // Whoever moved itself leaves this CPU, if its new group has it not.
+    ostd::task::yield_now();
+    Ok(())
 }
 
 /// COMPAT: threads cannot be apart from their process, so this is for those that are where they are to go.
