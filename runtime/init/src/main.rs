@@ -16,6 +16,7 @@ mod supervise;
 
 use std::env;
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -24,7 +25,8 @@ fn main() -> ExitCode {
     if let Some(code) = coffer_engine::helper::main(&args) {
         return code;
     }
-    if rustix::process::getpid().is_init() {
+    // A container's first process may be this program, too, by /proc/self/exe. The machine's finds nothing mounted.
+    if rustix::process::getpid().is_init() && !Path::new("/proc/self").exists() {
         return sequence::run();
     }
     if args.get(1).is_some_and(|word| word == "engine") {

@@ -25,6 +25,7 @@ pub fn check(body: &ContainerCreateBody, controllers: &[String]) -> Result<(), E
             return Err(Error::Invalid(format!("invalid environment variable: {variable}")));
         }
     }
+    check_texts(body)?;
     if let Some(directory) =
         body.working_dir.as_deref().filter(|directory| !directory.is_empty() && !directory.starts_with('/'))
     {
@@ -35,6 +36,25 @@ pub fn check(body: &ContainerCreateBody, controllers: &[String]) -> Result<(), E
     let Some(host) = &body.host_config else { return Ok(()) };
     check_host(host)?;
     limits::check(host, controllers)
+}
+
+/// No text that reaches the kernel may end before its end.
+fn check_texts(body: &ContainerCreateBody) -> Result<(), Error> {
+    let lists = [("environment", &body.env), ("command", &body.cmd), ("entrypoint", &body.entrypoint)];
+    let lists = lists.into_iter().map(|(what, list)| (what, list.iter().flatten().collect::<Vec<_>>()));
+    let texts = [
+        ("user", &body.user),
+        ("working directory", &body.working_dir),
+        ("host name", &body.hostname),
+        ("domain name", &body.domainname),
+    ];
+    let texts = texts.into_iter().map(|(what, text)| (what, text.iter().collect()));
+    let labels = body.labels.iter().flatten().flat_map(|(key, value)| [key, value]).collect();
+    let mut all = lists.chain(texts).chain([("label", labels)]);
+    match all.find(|(_, texts)| texts.iter().any(|text| text.contains('\0'))) {
+        Some((what, _)) => Err(Error::Invalid(format!("the {what} contains a NUL byte"))),
+        None => Ok(()),
+    }
 }
 
 fn check_host(host: &HostConfig) -> Result<(), Error> {
@@ -170,6 +190,14 @@ mod tests {
             "RestartPolicy":{"Name":"no","MaximumRetryCount":0},"Isolation":"","Binds":null,"OomKillDisable":false,
             "BlkioWeight":0,"ShmSize":0,"ConsoleSize":[40,100],"NetworkMode":"default","SecurityOpt":null}"#;
         check(&body(usual), &[]).unwrap();
+    }
+
+    #[test]
+    fn texts_with_a_nul_are_refused() {
+        for json in [r#"{"Env":["A=\u0000"]}"#, r#"{"Cmd":["x\u0000y"]}"#, r#"{"Labels":{"a\u0000":"b"}}"#] {
+            let body: ContainerCreateBody = serde_json::from_str(json).unwrap();
+            assert!(check(&body, &[]).unwrap_err().to_string().ends_with("contains a NUL byte"), "{json}");
+        }
     }
 
     #[test]

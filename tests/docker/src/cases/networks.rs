@@ -18,6 +18,7 @@ pub(super) const CASES: &[Entry] = &[
     ("networks/bridges_are_isolated", isolated),
     ("networks/create_inspect_rm", create),
     ("networks/connect_and_disconnect", connect),
+    ("networks/subnets_that_cannot_work_are_refused", subnets),
     ("networks/published_ports_answer", published),
 ];
 
@@ -125,6 +126,19 @@ fn connect(docker: &Docker) -> anyhow::Result<()> {
     ensure!(docker.ok(&["exec", "twice", "ls", "/sys/class/net"])? == "eth0\nlo", "the second link stayed");
     docker.ok(&["rm", "-f", "twice"])?;
     docker.ok(&["network", "rm", "second"])?;
+    Ok(())
+}
+
+fn subnets(docker: &Docker) -> anyhow::Result<()> {
+    for subnet in ["127.0.0.0/8", "10.77.0.0/31", "224.0.0.0/8"] {
+        docker.refused(&["network", "create", "--subnet", subnet, "wrong"], 1, "invalid network")?;
+    }
+    // What docker's own bridge has, and so the machine.
+    let format = "{{(index .IPAM.Config 0).Subnet}}";
+    let taken = docker.ok(&["network", "inspect", "--format", format, "bridge"])?;
+    docker.refused(&["network", "create", "--subnet", &taken, "wrong"], 1, "overlap")?;
+    let listed = docker.ok(&["network", "ls", "-q", "--filter", "name=wrong"])?;
+    ensure!(listed.is_empty(), "{listed:?}");
     Ok(())
 }
 
