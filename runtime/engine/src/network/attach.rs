@@ -24,6 +24,9 @@ pub struct Link {
     /// The machine's end.
     pub(super) name: String,
     pub(super) published: Vec<Published>,
+    /// The number in the name of the container's end.
+    pub(super) number: usize,
+    pub(super) has_default_route: bool,
 }
 
 impl Engine {
@@ -74,10 +77,14 @@ impl Engine {
         let address = ipam::assign(net.subnet, network.range, &used, wanted).map_err(failed)?;
         bridge::ensure(net).map_err(failed)?;
         let mut place = Endpoint::new(&format!("eth{number}"), address);
-        place.has_default_route = number == 0 && !net.is_internal;
+        let links = entry.record().links.clone();
+        place.has_default_route = !net.is_internal && !links.iter().any(|link| link.has_default_route);
         let link = endpoint::attach(net, &place, pid).map_err(failed)?;
-        let published =
-            if number == 0 { publish_all(&entry.record().clone(), address) } else { Ok(Vec::new()) };
+        let published = if links.iter().all(|link| link.published.is_empty()) {
+            publish_all(&entry.record().clone(), address)
+        } else {
+            Ok(Vec::new())
+        };
         let published = match published {
             Ok(published) => published,
             Err(error) => {
@@ -105,7 +112,8 @@ impl Engine {
                 record.ports.entry(key).or_default().get_or_insert_default().push(binding);
             }
             record.endpoints.insert(network.name.clone(), settings);
-            record.links.push(Link { network: network.name.clone(), name: link, published });
+            let (network, has_default_route) = (network.name.clone(), place.has_default_route);
+            record.links.push(Link { network, name: link, published, number, has_default_route });
         })?;
         self.tell_network(&network, "connect", Some(&entry.id));
         Ok(())

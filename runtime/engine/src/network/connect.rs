@@ -39,8 +39,8 @@ impl Engine {
         let Some(pid) = Pid::from_raw(record.state.pid).filter(|_| record.state.status.is_alive()) else {
             return Ok(());
         };
-        // A link's number is never used again while the container runs.
-        let number = record.links.len().max(1);
+        // As in docker, what comes later is never eth0.
+        let number = record.links.iter().map(|link| link.number + 1).max().unwrap_or(1);
         let (engine, connected, name) = (self.clone(), Arc::clone(&entry), network.name.clone());
         let result = blocking(move || {
             engine.connect_one(&connected, pid, &name, number)?;

@@ -35,8 +35,11 @@ impl Engine {
             let Some(address) = settings.ip_address.clone().filter(|address| !address.is_empty()) else {
                 continue;
             };
-            lines.push((address, own.clone()));
-            if BUILT_IN.iter().any(|(name, _)| name == network) {
+            let is_built_in = BUILT_IN.iter().any(|(name, _)| name == network);
+            let names =
+                settings.dns_names.iter().flatten().filter(|name| !is_built_in && !own.contains(name));
+            lines.push((address, own.iter().chain(names).cloned().collect()));
+            if is_built_in {
                 continue;
             }
             for other in self.all().iter().filter(|other| other.id != record.id) {

@@ -18,8 +18,10 @@ pub(super) const CASES: &[Entry] = &[
     ("networks/bridges_are_isolated", isolated),
     ("networks/create_inspect_rm", create),
     ("networks/connect_and_disconnect", connect),
+    ("networks/own_names_stand_in_hosts", own_names),
     ("networks/subnets_that_cannot_work_are_refused", subnets),
     ("networks/published_ports_answer", published),
+    ("networks/published_ports_come_back_with_the_network", published_again),
 ];
 
 /// The address of a container on its only network.
@@ -120,12 +122,27 @@ fn connect(docker: &Docker) -> anyhow::Result<()> {
     with_image(docker)?;
     docker.ok(&["network", "create", "second"])?;
     docker.ok(&["run", "-d", "--name", "twice", IMAGE, "sleep", "1000"])?;
+    let old = docker.ok(&["inspect", "--format", "{{.NetworkSettings.IPAddress}}", "twice"])?;
+    ensure!(old == address_of(docker, "twice")?, "{old:?}");
     docker.ok(&["network", "connect", "second", "twice"])?;
     ensure!(docker.ok(&["exec", "twice", "ls", "/sys/class/net"])? == "eth0\neth1\nlo", "no second link");
     docker.ok(&["network", "disconnect", "second", "twice"])?;
     ensure!(docker.ok(&["exec", "twice", "ls", "/sys/class/net"])? == "eth0\nlo", "the second link stayed");
     docker.ok(&["rm", "-f", "twice"])?;
     docker.ok(&["network", "rm", "second"])?;
+    Ok(())
+}
+
+fn own_names(docker: &Docker) -> anyhow::Result<()> {
+    with_image(docker)?;
+    docker.ok(&["network", "create", "named"])?;
+    let options = ["run", "--rm", "--name", "self", "--network", "named", "--network-alias", "other"];
+    let command = "hostname; hostname -i; cat /etc/hosts";
+    let said = docker.ok(&[&options[..], &[IMAGE, "sh", "-c", command]].concat())?;
+    let mut lines = said.lines();
+    let (id, address) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
+    ensure!(said.ends_with(&format!("{address}\t{id} other self")), "{said:?}");
+    docker.ok(&["network", "rm", "named"])?;
     Ok(())
 }
 
@@ -142,16 +159,37 @@ fn subnets(docker: &Docker) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What the server at an address of this machine says.
+fn ask(address: &str) -> anyhow::Result<String> {
+    let mut stream = TcpStream::connect(address).with_context(|| format!("cannot reach {address}"))?;
+    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+fn published_again(docker: &Docker) -> anyhow::Result<()> {
+    let (port, address) = docker.published().first().context("no port is forwarded to this machine")?;
+    docker.ok(&["network", "create", "returned"])?;
+    serve(docker, &["--network", "returned", "-p", &format!("{port}:80")], "back")?;
+    docker.ok(&["network", "disconnect", "returned", "back"])?;
+    ensure!(docker.ok(&["port", "back"])?.is_empty(), "published without a network");
+    docker.ok(&["network", "connect", "returned", "back"])?;
+    let shown = docker.ok(&["port", "back", "80"])?;
+    ensure!(shown.contains(&format!("0.0.0.0:{port}")), "{shown:?}");
+    let answer = ask(address)?;
+    ensure!(answer == "i am back\n", "{answer:?}");
+    docker.ok(&["rm", "-f", "back"])?;
+    docker.ok(&["network", "rm", "returned"])?;
+    Ok(())
+}
+
 fn published(docker: &Docker) -> anyhow::Result<()> {
     let (port, address) = docker.published().first().context("no port is forwarded to this machine")?;
     serve(docker, &["-p", &format!("{port}:80")], "published")?;
     let shown = docker.ok(&["port", "published", "80"])?;
     ensure!(shown.contains(&format!("0.0.0.0:{port}")), "{shown:?}");
-    let mut stream =
-        TcpStream::connect(address.as_str()).with_context(|| format!("cannot reach {address}"))?;
-    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
+    let answer = ask(address)?;
     ensure!(answer == "i am published\n", "{answer:?}");
     let again = ["run", "-d", "--name", "again", "-p", &format!("{port}:80"), IMAGE, "sleep", "60"];
     docker.refused(&again, 125, "port is already allocated")?;
