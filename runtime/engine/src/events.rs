@@ -209,4 +209,18 @@ mod tests {
         assert!(!passes(r#"{"container":["db"]}"#));
         assert!(!passes(r#"{"label":["tier=back"]}"#));
     }
+
+    #[test]
+    fn the_last_events_of_all_kinds_are_kept() {
+        let bus = Bus::default();
+        let kinds =
+            [EventMessageTypeEnum::IMAGE, EventMessageTypeEnum::VOLUME, EventMessageTypeEnum::CONTAINER];
+        for (number, kind) in (0..300).zip(kinds.iter().cycle()) {
+            bus.emit(event(*kind, "create", &number.to_string(), HashMap::new()));
+        }
+        let (kept, _) = bus.subscribe();
+        assert_eq!(kept.len(), 256);
+        assert_eq!(kept[0].actor.as_ref().unwrap().id.as_deref(), Some("44"));
+        assert!(kinds.iter().all(|kind| kept.iter().any(|event| event.typ == Some(*kind))));
+    }
 }

@@ -71,11 +71,11 @@ impl Volumes {
         self.folder.join(name).join(DATA)
     }
 
-    /// Makes a volume that a container wants, if it is not there.
-    pub fn ensure(&self, name: &str, is_anonymous: bool) -> Result<(), Error> {
+    /// Makes a volume that a container wants, if it is not there: whether it was made.
+    pub fn ensure(&self, name: &str, is_anonymous: bool) -> Result<bool, Error> {
         let labels =
             if is_anonymous { [(ANONYMOUS.to_owned(), String::new())].into() } else { HashMap::new() };
-        self.make(name, labels, HashMap::new()).map(drop)
+        self.make(name, labels, HashMap::new())
     }
 
     /// Whether it was made.
@@ -311,7 +311,7 @@ impl Engine {
         users
     }
 
-    fn tell_volume(&self, name: &str, action: &str) {
+    pub(crate) fn tell_volume(&self, name: &str, action: &str) {
         let attributes = [("driver".to_owned(), "local".to_owned())].into();
         self.emit(event(EventMessageTypeEnum::VOLUME, action, name, attributes));
     }

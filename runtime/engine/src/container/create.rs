@@ -101,7 +101,9 @@ impl Engine {
                 if name.is_empty() {
                     *name = random_id()?;
                 }
-                self.inner.volumes.ensure(name, *is_anonymous)?;
+                if self.inner.volumes.ensure(name, *is_anonymous)? {
+                    self.tell_volume(name, "create");
+                }
             }
         }
         let entry = Entry::new(folder, record(mounts));

@@ -94,10 +94,13 @@ impl Engine {
             let image = self.images().find(&record.image).map_or(0, |image| image.size);
             writable.saturating_add(i64::try_from(image).unwrap_or(i64::MAX))
         });
+        // A name that went, or went to another image, says nothing of the container any more; its image's id does.
+        let is_its_image = |name: &String| self.images().find(name).is_ok_and(|it| it.id == record.image);
+        let image = record.config.image.clone().filter(is_its_image).unwrap_or_else(|| record.image.clone());
         ContainerSummary {
             id: Some(record.id.clone()),
             names: Some(vec![format!("/{}", record.name)]),
-            image: record.config.image.clone(),
+            image: Some(image),
             image_id: Some(record.image.clone()),
             command: Some(command),
             created: Some(record.created.seconds()),

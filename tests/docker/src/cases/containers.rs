@@ -15,6 +15,7 @@ pub(super) const CASES: &[Entry] = &[
     ("containers/rename", rename),
     ("containers/wait_gives_the_code", wait),
     ("containers/ps_filters_and_formats", ps),
+    ("containers/ps_shows_the_id_of_an_untagged_image", ps_untagged),
     ("containers/logs_tail_timestamps_since", logs),
     ("containers/logs_follow_until_the_end", logs_follow),
     ("containers/top_lists_processes", top),
@@ -211,6 +212,20 @@ fn inspect(docker: &Docker) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn ps_untagged(docker: &Docker) -> anyhow::Result<()> {
+    with_image(docker)?;
+    let id = docker.ok(&["image", "inspect", "--format", "{{.Id}}", IMAGE])?;
+    docker.ok(&["tag", IMAGE, "untagged:one"])?;
+    docker.ok(&["create", "--name", "untagged", "untagged:one", "true"])?;
+    let image = || docker.ok(&["ps", "-a", "--filter", "name=untagged", "--format", "{{.Image}}"]);
+    ensure!(image()? == "untagged:one", "{}", image()?);
+    docker.ok(&["rmi", "untagged:one"])?;
+    let short: String = id.trim_start_matches("sha256:").chars().take(12).collect();
+    ensure!(image()? == short, "{} is not {short}", image()?);
+    docker.ok(&["rm", "untagged"])?;
+    Ok(())
+}
+
 fn diff(docker: &Docker) -> anyhow::Result<()> {
     with_image(docker)?;
     docker.ok(&["run", "--name", "diff", IMAGE, "sh", "-c", "echo x > /new; rm /etc/group"])?;
@@ -218,6 +233,12 @@ fn diff(docker: &Docker) -> anyhow::Result<()> {
     ensure!(text.lines().any(|line| line == "A /new"), "{text:?}");
     ensure!(text.lines().any(|line| line == "D /etc/group"), "{text:?}");
     ensure!(text.lines().any(|line| line == "C /etc"), "{text:?}");
+    // What the engine made itself is not told.
+    ensure!(!["hostname", "hosts", "resolv.conf"].iter().any(|name| text.contains(name)), "{text:?}");
+    docker.ok(&["rm", "diff"])?;
+    docker.ok(&["run", "--name", "diff", IMAGE, "true"])?;
+    let text = docker.ok(&["diff", "diff"])?;
+    ensure!(!text.contains("/etc"), "{text:?}");
     docker.ok(&["rm", "diff"])?;
     Ok(())
 }

@@ -11,6 +11,7 @@ pub(super) const CASES: &[Entry] = &[
     ("system/info_says_what_the_machine_is", info),
     ("system/df_counts", df),
     ("system/events_tell_a_container_s_life", events),
+    ("system/events_of_images_and_volumes_are_told_later", past_events),
     ("system/prune_removes_what_is_stopped", prune),
     ("system/build_is_refused_with_one_sentence", build),
 ];
@@ -30,6 +31,8 @@ fn info(docker: &Docker) -> anyhow::Result<()> {
     ensure!(info["OSType"] == "linux" && info["Architecture"] == "x86_64", "{info}");
     ensure!(info["NCPU"].as_u64().is_some_and(|cpus| cpus > 0), "{info}");
     ensure!(info["MemTotal"].as_u64().is_some_and(|bytes| bytes > 1 << 27), "{info}");
+    let runtime = info["DefaultRuntime"].as_str().context("no default runtime")?;
+    ensure!(info["Runtimes"].get(runtime).is_some(), "{info}");
     let text = docker.ok(&["info"])?;
     ensure!(text.contains("Server Version"), "{text}");
     Ok(())
@@ -53,6 +56,24 @@ fn events(docker: &Docker) -> anyhow::Result<()> {
     let mut rest = text.lines();
     for action in ["create", "attach", "start", "die", "destroy"] {
         ensure!(rest.any(|line| line == action), "{action} does not follow in {text:?}");
+    }
+    Ok(())
+}
+
+fn past_events(docker: &Docker) -> anyhow::Result<()> {
+    with_image(docker)?;
+    let since = docker.ok(&["info", "--format", "{{.SystemTime}}"])?;
+    docker.ok(&["tag", IMAGE, "told:one"])?;
+    docker.ok(&["rmi", "told:one"])?;
+    docker.ok(&["create", "--name", "told", "-v", "told-volume:/data", IMAGE])?;
+    docker.ok(&["rm", "told"])?;
+    docker.ok(&["volume", "rm", "told-volume"])?;
+    let until = docker.ok(&["info", "--format", "{{.SystemTime}}"])?;
+    let format = "{{.Type}} {{.Action}}";
+    let text = docker.ok(&["events", "--since", &since, "--until", &until, "--format", format])?;
+    let mut rest = text.lines();
+    for event in ["image tag", "image untag", "volume create", "container destroy", "volume destroy"] {
+        ensure!(rest.any(|line| line == event), "{event} does not follow in {text:?}");
     }
     Ok(())
 }

@@ -42,8 +42,8 @@ pub async fn info(call: Call) -> Answer {
             "Log": ["json-file"]},
         "Swarm": {"LocalNodeState": "inactive", "ControlAvailable": false, "NodeID": "", "NodeAddr": "",
             "Error": "", "RemoteManagers": null},
-        "Runtimes": {"coffer": {"path": "coffer"}},
-        "DefaultRuntime": "coffer",
+        // By the only name that `--runtime` takes.
+        "Runtimes": {"runc": {"path": "coffer"}},
         "InitBinary": "coffer",
         "SecurityOptions": [],
         "Labels": [],
