@@ -12,10 +12,9 @@ use crate::Error;
 pub const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Paths of /proc and /sys that tell about or act on the machine rather than the container.
-pub const MASKED: [&str; 13] = [
+pub const MASKED: [&str; 12] = [
     "/proc/asound",
     "/proc/acpi",
-    "/proc/coffer",
     "/proc/interrupts",
     "/proc/kcore",
     "/proc/keys",
