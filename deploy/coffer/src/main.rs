@@ -60,6 +60,7 @@ enum Verb {
 }
 
 fn main() -> ExitCode {
+    output::end_with_the_reader();
     let arguments = Arguments::parse();
     let output = output::Output { is_json: arguments.json };
     let done = |()| ExitCode::SUCCESS;
@@ -74,7 +75,9 @@ fn main() -> ExitCode {
         Verb::Attest(arguments) => commands::attest::main(arguments, output),
         Verb::Policy(verb) => commands::policy::main(verb).map(done),
         Verb::Completions { shell } => {
-            clap_complete::generate(*shell, &mut Arguments::command(), "coffer", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Arguments::command(), "coffer", &mut script);
+            print!("{}", String::from_utf8_lossy(&script));
             Ok(ExitCode::SUCCESS)
         }
     };

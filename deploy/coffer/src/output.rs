@@ -56,3 +56,20 @@ impl Drop for Progress {
         }
     }
 }
+
+/// Ends the program, rather than have it panic, where nobody reads what it prints: without a word if the reader went, as in `coffer ls | head -1`,
+/// and with one if it could not be written. std's print macros know no other way than to panic then.
+pub fn end_with_the_reader() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let words = panic.payload_as_str().unwrap_or_default();
+        match words.strip_prefix("failed printing to stdout: ") {
+            Some(why) if why.starts_with("Broken pipe") => std::process::exit(0),
+            Some(why) => {
+                eprintln!("coffer: cannot print: {why}");
+                std::process::exit(1)
+            }
+            None => usual(panic),
+        }
+    }));
+}

@@ -40,7 +40,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     image: Option<PathBuf>,
     /// Make a port of the machine, which a container publishes there, one of this computer's loopback.
-    #[arg(short = 'p', long = "port", value_name = "[HOST:]PORT", value_parser = parse_port)]
+    #[arg(short = 'p', long = "port", value_name = "[HOSTPORT:]PORT", value_parser = parse_port)]
     ports: Vec<Forward>,
     /// A configuration file to start from (docs/configuration.md); what launch has to set is set in it.
     #[arg(long, value_name = "FILE")]
@@ -245,7 +245,7 @@ fn check_free(forward: &Forward) -> anyhow::Result<()> {
     })
 }
 
-/// `HOST:PORT` or one number for both.
+/// `HOSTPORT:PORT` or one number for both.
 fn parse_port(text: &str) -> Result<Forward, String> {
     let (host, guest) = text.split_once(':').unwrap_or((text, text));
     let number = |text: &str| match text.parse() {

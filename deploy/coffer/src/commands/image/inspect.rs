@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use coffer_image_builder::inspect::{Report, inspect};
 
 use crate::output::Output;
 
 pub fn main(file: &Path, output: Output) -> anyhow::Result<ExitCode> {
-    let report = inspect(&super::read(file)?)?;
+    let report = inspect(&super::read(file)?).with_context(|| file.display().to_string())?;
     output.print(&describe(&report), &report)?;
     Ok(ExitCode::SUCCESS)
 }
