@@ -14,21 +14,42 @@ pub enum Platform {
     Qemu,
     /// The same as a domain of libvirt's, in the caller's own session (qemu:///session).
     Libvirt,
+    /// A trust domain on a simulated TDX module, a tool of Coffer's tests: what one does, on any computer, with none of its protection.
+    TdxSimulator,
+}
+
+/// An image, and how it is booted.
+#[derive(Debug)]
+pub enum Image {
+    /// By QEMU, with the file that stands for it.
+    Boots(Boot, PathBuf),
+    /// By a loader of trust domains: the unified kernel image.
+    Measured(PathBuf),
+}
+
+impl Image {
+    /// The file that stands for it.
+    pub fn into_file(self) -> PathBuf {
+        match self {
+            Self::Boots(_, file) | Self::Measured(file) => file,
+        }
+    }
 }
 
 /// How to boot, and which file stands for it. Without a platform, the fastest way that there is: the kernel directly, where it was built
 /// here.
-pub fn find(named: Option<&Path>, platform: Option<Platform>) -> anyhow::Result<(Boot, PathBuf)> {
+pub fn find(named: Option<&Path>, platform: Option<Platform>) -> anyhow::Result<Image> {
     if let Some(path) = named {
         let path =
             path.canonicalize().with_context(|| format!("cannot find the image {}", path.display()))?;
         return match built(&path, platform)? {
             Some(image) => Ok(image),
             None if path.is_dir() => bail!("there is no image in {}", path.display()),
+            None if platform == Some(Platform::TdxSimulator) => Ok(Image::Measured(path)),
             None => {
                 let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
                 inspect(&bytes).with_context(|| format!("{} is no image of Coffer", path.display()))?;
-                Ok((Boot::Firmware { disk: path.clone() }, path))
+                Ok(Image::Boots(Boot::Firmware { disk: path.clone() }, path))
             }
         };
     }
@@ -41,12 +62,14 @@ pub fn find(named: Option<&Path>, platform: Option<Platform>) -> anyhow::Result<
 }
 
 /// What a build has left in this folder, if it has.
-fn built(folder: &Path, platform: Option<Platform>) -> anyhow::Result<Option<(Boot, PathBuf)>> {
+fn built(folder: &Path, platform: Option<Platform>) -> anyhow::Result<Option<Image>> {
     let artifacts = Artifacts::at(folder);
-    Ok(if platform.is_none() && artifacts.kernel().exists() && artifacts.initramfs().exists() {
-        Some((artifacts.boot_directly("")?, artifacts.uki()))
+    Ok(if platform == Some(Platform::TdxSimulator) {
+        artifacts.uki().exists().then(|| Image::Measured(artifacts.uki()))
+    } else if platform.is_none() && artifacts.kernel().exists() && artifacts.initramfs().exists() {
+        Some(Image::Boots(artifacts.boot_directly("")?, artifacts.uki()))
     } else if artifacts.disk().exists() {
-        Some((artifacts.boot_from_disk(), artifacts.disk()))
+        Some(Image::Boots(artifacts.boot_from_disk(), artifacts.disk()))
     } else {
         None
     })

@@ -11,6 +11,7 @@ mod evidence;
 mod image;
 mod judging;
 mod output;
+mod simulator;
 mod state;
 mod tls;
 

@@ -41,6 +41,18 @@ pub struct Record {
     pub memory_mib: u32,
     /// RFC 3339.
     pub created: String,
+    /// Of a simulated trust domain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub simulator: Option<SimulatorRecord>,
+}
+
+/// What `coffer verify` and `coffer attest` have to be told for them to take a simulated trust domain's quotes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SimulatorRecord {
+    /// `--trust-root`.
+    pub trust_root: PathBuf,
+    /// `--collateral`.
+    pub collateral: PathBuf,
 }
 
 /// A machine's folder.

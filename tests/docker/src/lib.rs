@@ -20,7 +20,7 @@ mod terminal;
 use std::time::{Duration, Instant};
 
 pub use docker::{Docker, Output};
-pub use machine::{Launch, Machine};
+pub use machine::{Launch, Machine, TrustDomain};
 
 /// One test of an engine, which `B` knows how to reach.
 #[derive(Debug)]

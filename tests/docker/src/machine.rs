@@ -1,9 +1,11 @@
 //! A Coffer machine as a user gets one: by `coffer launch`, with everything that this keeps in a temporary folder.
 
 use std::ffi::OsString;
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::{fs, io};
 
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
@@ -20,12 +22,25 @@ pub struct Launch {
     pub program: PathBuf,
     /// The folder with the built image.
     pub image: PathBuf,
+    /// Number of CPUs.
+    pub cpus: u32,
     /// Memory in MiB.
     pub memory_mib: u32,
     /// Ports that containers may publish; each gets a free one of this computer's loopback.
     pub ports: Vec<u16>,
     /// A configuration file's text, if it is to have one.
     pub configuration: Option<String>,
+    /// If it is to be a trust domain.
+    pub trust_domain: Option<TrustDomain>,
+}
+
+/// A trust domain on the simulated TDX module.
+#[derive(Debug, Clone)]
+pub struct TrustDomain {
+    /// The `coffer-tdsim` program.
+    pub simulator: PathBuf,
+    /// Further options of its `serve`.
+    pub options: Vec<String>,
 }
 
 /// A running machine. It ends when this is dropped, and also when this process is killed.
@@ -56,7 +71,11 @@ impl Launch {
             published: Vec::new(),
         };
         let mut command = machine.coffer(&["--json", "launch", "--name", NAME]);
-        command.arg("--image").arg(&self.image).args(["--memory", &self.memory_mib.to_string()]);
+        command.arg("--image").arg(&self.image);
+        command.args(["--memory", &self.memory_mib.to_string(), "--cpus", &self.cpus.to_string()]);
+        if let Some(domain) = &self.trust_domain {
+            command.args(["--on", "tdx-simulator", "--simulator"]).arg(domain.write(&machine.folder)?);
+        }
         for guest in &self.ports {
             let host = free_port().context("no free port")?;
             command.args(["--port", &format!("{host}:{guest}")]);
@@ -71,6 +90,19 @@ impl Launch {
         ensure!(output.status.success(), "coffer launch: {}", String::from_utf8_lossy(&output.stderr).trim());
         machine.record = serde_json::from_slice(&output.stdout).context("coffer launch prints no JSON")?;
         Ok(machine)
+    }
+}
+
+impl TrustDomain {
+    /// A program that is the simulator with these options.
+    fn write(&self, folder: &Path) -> anyhow::Result<PathBuf> {
+        let path = folder.join("simulator");
+        let quoted = |word: &str| format!("'{}'", word.replace('\'', r"'\''"));
+        let program = self.simulator.to_str().context("a path that is not text")?;
+        let options: Vec<String> = self.options.iter().map(|option| quoted(option)).collect();
+        fs::write(&path, format!("#!/bin/sh\nexec {} \"$@\" {}\n", quoted(program), options.join(" ")))?;
+        fs::set_permissions(&path, Permissions::from_mode(0o755))?;
+        Ok(path)
     }
 }
 
@@ -100,6 +132,16 @@ impl Machine {
     /// Where the machine keeps the client's and its own certificates: `cert.pem`, `key.pem`, `ca.pem`.
     pub fn certificates(&self) -> PathBuf {
         data(&self.folder).join("coffer/machines").join(NAME)
+    }
+
+    /// Powers it off.
+    ///
+    /// # Errors
+    /// If it does not go.
+    pub fn stop(&self) -> anyhow::Result<()> {
+        let output = self.coffer(&["stop", NAME]).output().context("cannot start coffer")?;
+        ensure!(output.status.success(), "coffer stop: {}", String::from_utf8_lossy(&output.stderr).trim());
+        Ok(())
     }
 
     /// The last lines of the console.

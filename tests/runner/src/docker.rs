@@ -1,8 +1,7 @@
 //! Stock clients on machines that `coffer launch` has started: the cases of `tests/docker`, each set of them on a machine of its own.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::Context as _;
 use coffer_docker_tests::registry::{self, Registries};
 use coffer_docker_tests::sdk::{self, Sdk};
 use coffer_docker_tests::software::{self, Software};
@@ -17,7 +16,7 @@ const PORT: u16 = 8080;
 
 /// Adds every case: docker's commands for the client on the PATH and for Debian's, which is much older, and the Python SDK.
 pub fn add(suite: &mut Suite, artifacts: &Artifacts) -> anyhow::Result<()> {
-    let sets = Sets { image: artifacts.kernel().parent().map(Path::to_path_buf).context("no image")? };
+    let sets = Sets::new(artifacts);
     let own = client::on_path();
     // Where Debian's client has to stand in for the other, it does not run twice.
     if own.is_some() {
@@ -57,12 +56,17 @@ pub fn add(suite: &mut Suite, artifacts: &Artifacts) -> anyhow::Result<()> {
 
 /// What all sets need.
 #[derive(Debug, Clone)]
-struct Sets {
+pub struct Sets {
     /// The folder with the image that machines boot.
     image: PathBuf,
 }
 
 impl Sets {
+    /// Machines of that image.
+    pub fn new(artifacts: &Artifacts) -> Self {
+        Self { image: artifacts.folder().to_path_buf() }
+    }
+
     /// Adds cases, which share a machine that `start` starts.
     fn add<B: AsRef<Docker> + 'static>(
         &self,
@@ -103,19 +107,21 @@ impl Sets {
     }
 
     /// A machine of the usual shape.
-    fn usual(&self) -> anyhow::Result<Launch> {
+    pub fn usual(&self) -> anyhow::Result<Launch> {
         Ok(Launch {
             program: programs::build_tool("coffer")?,
             image: self.image.clone(),
+            cpus: 2,
             memory_mib: 2048,
             ports: vec![PORT],
             configuration: None,
+            trust_domain: None,
         })
     }
 }
 
 /// The docker client on the PATH, or Debian's.
-fn usual_client() -> anyhow::Result<PathBuf> {
+pub fn usual_client() -> anyhow::Result<PathBuf> {
     client::on_path().map_or_else(|| client::debian(&cache()), Ok)
 }
 

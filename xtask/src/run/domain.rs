@@ -23,5 +23,5 @@ pub fn machine(arguments: &Arguments, image: &Artifacts, folder: &Path) -> anyho
         ..Domain::default()
     };
     let module = build_bare(MODULE)?;
-    Ok(prepare(&domain, &payload, &module, QuoteVersion::default(), folder)?.machine)
+    Ok(prepare(&domain, &payload, &module, QuoteVersion::default(), folder)?.simulated.machine())
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
-use coffer_qemu::{Boot, Disk, Forward, Machine, Network, Protocol};
+use coffer_qemu::{Disk, Forward, Machine, Network, Protocol, Simulated};
 use runtime_config::{Api, Configuration, volume};
 use runtime_control::{Command, Empty, Event};
 use rustix::process::geteuid;
@@ -17,9 +17,10 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::context::{Context, Endpoint};
 use crate::control::Control;
-use crate::image::Platform;
+use crate::image::{Image, Platform};
 use crate::output::{Output, Progress};
-use crate::state::{self, Home, Record};
+use crate::simulator::Simulator;
+use crate::state::{self, Home, Record, SimulatorRecord};
 use crate::{image, tls};
 
 #[derive(Debug, clap::Args)]
@@ -36,6 +37,9 @@ pub struct Arguments {
     /// Boot the disk image under UEFI firmware, as a cloud does; otherwise the kernel that was built here is started directly, which is faster.
     #[arg(long, value_name = "PLATFORM")]
     on: Option<Platform>,
+    /// The program of `--on tdx-simulator`, if it is not beside this one.
+    #[arg(long, value_name = "PROGRAM")]
+    simulator: Option<PathBuf>,
     /// A bootable disk (coffer.raw, coffer.qcow2, coffer.vhd), or a folder that an image was built in; otherwise the image that was built here.
     #[arg(long, value_name = "FILE")]
     image: Option<PathBuf>,
@@ -63,7 +67,7 @@ pub fn main(arguments: &Arguments, output: Output) -> anyhow::Result<()> {
         Some(path) => Configuration::load(path)?,
         None => Configuration { hostname: arguments.name.clone().try_into()?, ..Configuration::default() },
     };
-    let (boot, image) = image::find(arguments.image.as_deref(), arguments.on)?;
+    let image = image::find(arguments.image.as_deref(), arguments.on)?;
     arguments.ports.iter().try_for_each(check_free)?;
     let client = tls::Client::make(&arguments.name)?;
     let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, Protocol::Tcp.free_port()?);
@@ -78,8 +82,6 @@ pub fn main(arguments: &Arguments, output: Output) -> anyhow::Result<()> {
     };
     let disk = volume::write(&configuration.to_toml()?)?;
 
-    let machine = machine(arguments, boot, &home, address);
-
     // From here on there is something to take back: an interruption is an error like any other.
     let interrupted = on_interrupt()?;
     home.create()?;
@@ -87,7 +89,9 @@ pub fn main(arguments: &Arguments, output: Output) -> anyhow::Result<()> {
         home.write(state::CONFIGURATION_DISK, &disk)?;
         home.write(state::CLIENT_CERTIFICATE, client.certificate.as_bytes())?;
         home.write(state::CLIENT_KEY, client.key.as_bytes())?;
+        let (machine, simulator) = arguments.machine(&image, &home, address)?;
         start(arguments.on, &machine, &home, &context)?;
+        let simulator = simulator.map(|simulator| simulator.leave_to_machine().into());
         let started = Started { home: &home, address, client: &client, interrupted: &interrupted };
         let server = started.wait(Duration::from_secs(arguments.timeout))?;
         home.write(state::SERVER_CERTIFICATE, server.certificate.as_bytes())?;
@@ -96,10 +100,11 @@ pub fn main(arguments: &Arguments, output: Output) -> anyhow::Result<()> {
             context: context.name().to_owned(),
             api: format!("tcp://{address}"),
             fingerprint: server.fingerprint,
-            image,
+            image: image.into_file(),
             cpus: arguments.cpus,
             memory_mib: arguments.memory,
             created: OffsetDateTime::now_utc().format(&Rfc3339)?,
+            simulator,
         };
         context.write(&Endpoint {
             host: &record.api,
@@ -127,24 +132,51 @@ pub fn main(arguments: &Arguments, output: Output) -> anyhow::Result<()> {
     } else {
         ""
     };
+    let caution = record.simulator.as_ref().map_or(String::new(), |simulator| {
+        let root = simulator.trust_root.display();
+        format!("\n\nNothing protects it: a simulation vouches for it, which counts with `--trust-root {root}` only.")
+    });
     let text = format!(
-        "{} runs; its API is at {}\n\n  docker --context {} run --rm hello-world\n  coffer stop {}{hint}",
+        "{} runs; its API is at {}\n\n  docker --context {} run --rm hello-world\n  coffer stop {}{hint}{caution}",
         record.name, record.api, record.context, record.name
     );
     output.print(&text, &record)
 }
 
-/// The machine that the arguments describe, with its API at `address`.
-fn machine(arguments: &Arguments, boot: Boot, home: &Home, address: SocketAddrV4) -> Machine {
-    let mut machine = Machine::new(boot);
-    machine.cpus = arguments.cpus;
-    machine.memory_mib = arguments.memory;
-    let api = Forward { protocol: Protocol::Tcp, host: address.port(), guest: API_PORT };
-    let forwards = arguments.ports.iter().copied().chain([api]).collect();
-    machine.network = Some(Network { forwards, ..Network::default() });
-    let path = home.path(state::CONFIGURATION_DISK);
-    machine.disks.push(Disk { path, serial: "coffer-config".to_owned() });
-    machine
+impl Arguments {
+    /// The machine that these describe, with its API at `address`; and what simulates it, if something does.
+    fn machine(
+        &self,
+        image: &Image,
+        home: &Home,
+        address: SocketAddrV4,
+    ) -> anyhow::Result<(Machine, Option<Simulator>)> {
+        let (mut machine, simulator) = match image {
+            Image::Boots(boot, _) => {
+                let mut machine = Machine::new(boot.clone());
+                machine.cpus = self.cpus;
+                machine.memory_mib = self.memory;
+                (machine, None)
+            }
+            Image::Measured(file) => {
+                let size = (self.cpus, self.memory);
+                let simulator = Simulator::start(self.simulator.as_deref(), file, home, size)?;
+                (simulator.simulated.machine(), Some(simulator))
+            }
+        };
+        let api = Forward { protocol: Protocol::Tcp, host: address.port(), guest: API_PORT };
+        let forwards = self.ports.iter().copied().chain([api]).collect();
+        machine.network = Some(Network { forwards, ..Network::default() });
+        let path = home.path(state::CONFIGURATION_DISK);
+        machine.disks.push(Disk { path, serial: "coffer-config".to_owned() });
+        Ok((machine, simulator))
+    }
+}
+
+impl From<Simulated> for SimulatorRecord {
+    fn from(simulated: Simulated) -> Self {
+        Self { trust_root: simulated.trust_root, collateral: simulated.collateral }
+    }
 }
 
 /// Starts the machine in the background.

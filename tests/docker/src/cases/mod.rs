@@ -19,7 +19,7 @@ use coffer_images::{Compression, Layer, small};
 use crate::{Case, Docker};
 
 /// The image that all cases run, loaded by the first one that wants it.
-pub(crate) const IMAGE: &str = "busybox:test";
+pub const IMAGE: &str = "busybox:test";
 
 /// All cases, in the order in which they run.
 pub fn all() -> impl Iterator<Item = Case> {
@@ -42,7 +42,7 @@ pub fn all() -> impl Iterator<Item = Case> {
 type Entry = (&'static str, fn(&Docker) -> anyhow::Result<()>);
 
 /// Loads the image unless it is there.
-pub(crate) fn with_image(docker: &Docker) -> anyhow::Result<()> {
+pub fn with_image(docker: &Docker) -> anyhow::Result<()> {
     if docker.run(&["image", "inspect", IMAGE])?.code == Some(0) {
         return Ok(());
     }

@@ -25,9 +25,11 @@ pub fn measure(artifacts: &Artifacts) -> anyhow::Result<f64> {
     let machine = Launch {
         program: root.join("target/debug/coffer"),
         image: artifacts.kernel().parent().context("no image")?.to_path_buf(),
+        cpus: 2,
         memory_mib: MEMORY_MIB,
         ports: Vec::new(),
         configuration: None,
+        trust_domain: None,
     }
     .launch()?;
     let client = client::on_path().map_or_else(|| client::debian(&root.join("target/clients")), Ok)?;

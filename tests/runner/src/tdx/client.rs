@@ -42,5 +42,5 @@ fn boot() -> anyhow::Result<Option<(Ended, Vec<String>)>> {
     let payload = Payload::read(&std::fs::read(program).context("cannot read the client")?)?;
     let domain = Domain { memory_mib: 512, ..Domain::default() };
     let prepared = prepare(&domain, &payload, &module()?, QuoteVersion::V4, folder.path())?;
-    run(&prepared.machine).map(Some)
+    run(&prepared.simulated.machine()).map(Some)
 }

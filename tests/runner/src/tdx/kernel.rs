@@ -64,7 +64,7 @@ pub fn add(suite: &mut Suite, artifacts: &Artifacts) {
             let folder = tempfile::tempdir()?;
             let domain = Domain { cpus: 2, gpaw: 52, ..Domain::default() };
             let prepared = prepare(&domain, &payload, &module()?, version, folder.path())?;
-            let (ended, lines) = run(&prepared.machine)?;
+            let (ended, lines) = run(&prepared.simulated.machine())?;
             ensure!(ended == Ended::DebugExit(0x10), "it ended by {ended:?}: {}", lines.join("\n"));
             for wanted in EXPECTED {
                 guest::expect(&lines, wanted)?;

@@ -55,13 +55,14 @@ pub fn add(suite: &mut Suite) {
         };
         // It has no way to learn of memory that is not accepted but from UEFI.
         let domain = Domain { cpus: 2, accept: Accept::All, ..Domain::default() };
-        let mut prepared = prepare(&domain, &payload, &module()?, QuoteVersion::V4, folder.path())?;
+        let prepared = prepare(&domain, &payload, &module()?, QuoteVersion::V4, folder.path())?;
         let disk = folder.path().join("disk");
         let contents: Vec<u8> =
             (0_u32..1 << 18).flat_map(|word| word.wrapping_mul(0x9e37_79b9).to_le_bytes()).collect();
         fs::write(&disk, &contents).context("cannot write a disk")?;
-        prepared.machine.disks.push(Disk { path: disk.clone(), serial: "disk".to_owned() });
-        let (ended, lines) = run(&prepared.machine)?;
+        let mut machine = prepared.simulated.machine();
+        machine.disks.push(Disk { path: disk.clone(), serial: "disk".to_owned() });
+        let (ended, lines) = run(&machine)?;
         ensure!(ended == Ended::PoweredOff, "it ended by {ended:?}: {}", lines.join("\n"));
 
         guest::expect(&lines, "cpus: 2")?;

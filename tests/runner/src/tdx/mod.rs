@@ -2,6 +2,7 @@
 
 mod client;
 mod coffer;
+mod docker;
 mod evidence;
 mod guest;
 mod hostile;
@@ -32,6 +33,7 @@ pub fn add(suite: &mut Suite, artifacts: &Artifacts) -> anyhow::Result<()> {
     linux::add(suite);
     coffer::add(suite, artifacts);
     containers::add_as_trust_domains(suite, artifacts);
+    docker::add(suite, artifacts)?;
     kernel::add(suite, artifacts);
     hostile::add(suite, artifacts);
     Ok(())
@@ -60,7 +62,7 @@ pub fn machine(artifacts: &Artifacts, setting: &Setting, folder: &Path) -> anyho
         ..Domain::default()
     };
     let prepared = prepare(&domain, &Payload::read(&file)?, &module()?, QuoteVersion::V4, folder)?;
-    Ok(prepared.machine)
+    Ok(prepared.simulated.machine())
 }
 
 /// Runs a machine to its end; gives how it ended and all that it printed.

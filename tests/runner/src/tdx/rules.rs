@@ -86,7 +86,7 @@ fn boot(domain: &Domain, words: &str) -> anyhow::Result<(Ended, Vec<String>)> {
     let file = std::fs::read(build_bare(PAYLOAD)?).context("cannot read the payload")?;
     let payload = Payload { added_words: words.to_owned(), ..Payload::read(&file)? };
     let domain = Domain { memory_mib: 512, canaries: vec![*CANARY], ..domain.clone() };
-    run(&prepare(&domain, &payload, &module()?, QuoteVersion::V5, folder.path())?.machine)
+    run(&prepare(&domain, &payload, &module()?, QuoteVersion::V5, folder.path())?.simulated.machine())
 }
 
 #[cfg(test)]

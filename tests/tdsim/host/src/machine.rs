@@ -1,33 +1,30 @@
 //! The machine that the module runs on.
 
-use std::ffi::OsString;
 use std::path::Path;
 
-use coffer_qemu::accelerator::Accelerator;
-use coffer_qemu::{Boot, Machine};
+use anyhow::Context as _;
+use coffer_qemu::Simulated;
 
 use crate::load::Domain;
 use crate::quoting::Quoting;
 
-/// A machine of `deploy/qemu` that runs the module with a pack: its devices reach shared memory only.
-#[must_use]
-pub fn machine(domain: &Domain, module: &Path, pack: &Path, quoting: Option<&Quoting>) -> Machine {
-    let boot = Boot::Direct {
-        kernel: module.to_path_buf(),
-        initramfs: Some(pack.to_path_buf()),
-        command_line: String::new(),
-    };
-    let mut machine = Machine::new(boot);
-    machine.cpus = domain.cpus;
-    machine.accelerator = Accelerator::Tcg;
-    machine.memory_mib = u32::try_from(domain.memory().machine_size() >> 20).unwrap_or(u32::MAX);
-    machine.extra = arguments(domain);
-    machine.extra.extend(quoting.map(Quoting::arguments).unwrap_or_default());
-    machine
+/// A machine that runs the module with a pack: its devices reach shared memory only.
+pub fn describe(domain: &Domain, module: &Path, pack: &Path, quoting: &Quoting) -> anyhow::Result<Simulated> {
+    let mut arguments = arguments(domain);
+    arguments.extend(quoting.arguments()?);
+    Ok(Simulated {
+        module: module.canonicalize().context("cannot find the module")?,
+        pack: pack.canonicalize().context("cannot find the pack")?,
+        cpus: domain.cpus,
+        machine_mib: u32::try_from(domain.memory().machine_size() >> 20).context("too much memory")?,
+        arguments,
+        trust_root: quoting.root.clone(),
+        collateral: quoting.collateral.clone(),
+    })
 }
 
 /// What a machine for the module has besides: later arguments win over earlier ones.
-fn arguments(domain: &Domain) -> Vec<OsString> {
+fn arguments(domain: &Domain) -> Vec<String> {
     let processor = format!("max,phys-bits={}", domain.gpaw);
     [
         "-machine",
@@ -41,6 +38,6 @@ fn arguments(domain: &Domain) -> Vec<OsString> {
         "-global",
         "virtio-pci.disable-legacy=on",
     ]
-    .map(OsString::from)
+    .map(str::to_owned)
     .to_vec()
 }

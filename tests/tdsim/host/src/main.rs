@@ -1,4 +1,5 @@
-//! `coffer-tdsim run FILE`: a trust domain on the simulated TDX module, with its console on standard output.
+//! Trust domains on the simulated TDX module: `run` has the console on standard output, `serve` prepares a machine for whoever starts it
+//! (`coffer launch --on tdx-simulator`) and is its quoting enclave.
 #![forbid(unsafe_code)]
 
 use std::path::{Path, PathBuf};
@@ -19,6 +20,8 @@ use coffer_tdsim_rules::pack::Flags;
 enum Command {
     /// Runs one.
     Run(Run),
+    /// Prepares a machine for another program to start, prints it as a line of JSON, and quotes for it until it ends.
+    Serve(Serve),
 }
 
 #[derive(Debug, Args)]
@@ -28,6 +31,39 @@ struct Run {
     /// An initramfs, for kernels.
     #[arg(long)]
     initrd: Option<PathBuf>,
+    #[command(flatten)]
+    options: Options,
+    /// Disks, raw and read-only: FILE or SERIAL=FILE.
+    #[arg(long)]
+    disk: Vec<String>,
+    /// Virtio devices: a network card and a source of randomness come by themselves.
+    #[arg(long)]
+    device: Vec<String>,
+    /// Seconds until the machine is ended.
+    #[arg(long, default_value_t = 300)]
+    timeout: u64,
+    /// A folder for root certificate, collateral, measurements and event log of this run.
+    #[arg(long)]
+    evidence: Option<PathBuf>,
+    /// Further arguments for QEMU.
+    #[arg(last = true)]
+    extra: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+struct Serve {
+    /// A unified kernel image.
+    file: PathBuf,
+    /// A folder for all that the machine needs, and for root certificate, collateral, measurements and event log.
+    #[arg(long)]
+    folder: PathBuf,
+    #[command(flatten)]
+    options: Options,
+}
+
+/// The domain and its host.
+#[derive(Debug, Args)]
+struct Options {
     /// More words for the command line.
     #[arg(long, default_value = "")]
     append: String,
@@ -43,12 +79,6 @@ struct Run {
     /// What the loader accepts: `all`, or what is below so many MiB.
     #[arg(long, default_value = "64")]
     accept: String,
-    /// Disks, raw and read-only: FILE or SERIAL=FILE.
-    #[arg(long)]
-    disk: Vec<String>,
-    /// Virtio devices: a network card and a source of randomness come by themselves.
-    #[arg(long)]
-    device: Vec<String>,
     /// Rules that stock Linux needs to be relaxed.
     #[arg(long)]
     relaxed: bool,
@@ -64,23 +94,20 @@ struct Run {
     /// Tell of each exit. Very long.
     #[arg(long)]
     trace: bool,
-    /// Seconds until the machine is ended.
-    #[arg(long, default_value_t = 300)]
-    timeout: u64,
-    /// A folder for root certificate, collateral, measurements and event log of this run.
-    #[arg(long)]
-    evidence: Option<PathBuf>,
     /// Quotes of version 5, with bodies of TDX 1.5, rather than 4.
     #[arg(long)]
     quote_v5: bool,
-    /// Further arguments for QEMU.
-    #[arg(last = true)]
-    extra: Vec<String>,
+    /// 16 bytes that must not be in shared memory at the end.
+    #[arg(long, value_parser = canary)]
+    canary: Vec<[u8; 16]>,
 }
 
 fn main() -> ExitCode {
-    let Command::Run(run) = Command::parse();
-    match execute(&run) {
+    let result = match Command::parse() {
+        Command::Run(run) => execute(&run),
+        Command::Serve(serve) => self::serve(&serve).map(|()| ExitCode::SUCCESS),
+    };
+    match result {
         Ok(code) => code,
         Err(error) => {
             eprintln!("coffer-tdsim: {error:#}");
@@ -95,14 +122,9 @@ fn execute(run: &Run) -> anyhow::Result<ExitCode> {
     if let Some(path) = &run.initrd {
         payload.initramfs = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     }
-    payload.added_words.clone_from(&run.append);
-    let domain = domain(run)?;
     let folder = tempfile::tempdir().context("cannot make a folder")?;
     let evidence = run.evidence.clone().unwrap_or_else(|| folder.path().to_path_buf());
-    let version = if run.quote_v5 { QuoteVersion::V5 } else { QuoteVersion::V4 };
-    let Prepared { mut machine, measured, .. } =
-        prepare(&domain, &payload, &build_bare(MODULE)?, version, &evidence)?;
-    write_measurements(&evidence, &measured)?;
+    let mut machine = run.options.prepare(payload, &evidence)?.simulated.machine();
     for (number, disk) in run.disk.iter().enumerate() {
         let (serial, path) = match disk.split_once('=') {
             Some((serial, path)) => (serial.to_owned(), path),
@@ -123,6 +145,19 @@ fn execute(run: &Run) -> anyhow::Result<ExitCode> {
     })
 }
 
+fn serve(serve: &Serve) -> anyhow::Result<()> {
+    let file = std::fs::read(&serve.file).with_context(|| format!("cannot read {}", serve.file.display()))?;
+    let payload = Payload::read(&file).with_context(|| format!("cannot use {}", serve.file.display()))?;
+    let folder = serve
+        .folder
+        .canonicalize()
+        .with_context(|| format!("cannot find the folder {}", serve.folder.display()))?;
+    let prepared = serve.options.prepare(payload, &folder)?;
+    println!("{}", serde_json::to_string(&prepared.simulated)?);
+    prepared.quoting.wait();
+    Ok(())
+}
+
 /// What a policy may ask for, a register a line; and the log.
 fn write_measurements(folder: &Path, measured: &Measured) -> anyhow::Result<()> {
     let names = ["mrtd", "rtmr0", "rtmr1", "rtmr2"];
@@ -134,23 +169,39 @@ fn write_measurements(folder: &Path, measured: &Measured) -> anyhow::Result<()> 
     std::fs::write(folder.join("event-log"), &measured.log).context("cannot write the event log")
 }
 
-fn domain(run: &Run) -> anyhow::Result<Domain> {
-    let accept = match run.accept.as_str() {
-        "all" => Accept::All,
-        mib => Accept::Below(mib.parse().context("--accept takes `all` or a number")?),
-    };
-    let relaxed = if run.relaxed { Flags::RELAXED_MSRS | Flags::IMPLICIT_CONVERSION } else { 0 };
-    let trace = if run.trace { Flags::TRACE } else { 0 };
-    Ok(Domain {
-        seed: run.seed,
-        faults: (faults(&run.faults)?, run.period),
-        cpus: run.smp,
-        memory_mib: run.memory,
-        gpaw: run.gpaw,
-        accept,
-        flags: relaxed | trace,
-        ..Domain::default()
-    })
+impl Options {
+    /// Loads a payload; everything that the machine needs, and what a verifier needs, goes to the folder.
+    fn prepare(&self, payload: Payload, folder: &Path) -> anyhow::Result<Prepared> {
+        let payload = Payload { added_words: self.append.clone(), ..payload };
+        let version = if self.quote_v5 { QuoteVersion::V5 } else { QuoteVersion::V4 };
+        let prepared = prepare(&self.domain()?, &payload, &build_bare(MODULE)?, version, folder)?;
+        write_measurements(folder, &prepared.measured)?;
+        Ok(prepared)
+    }
+
+    fn domain(&self) -> anyhow::Result<Domain> {
+        let accept = match self.accept.as_str() {
+            "all" => Accept::All,
+            mib => Accept::Below(mib.parse().context("--accept takes `all` or a number")?),
+        };
+        let relaxed = if self.relaxed { Flags::RELAXED_MSRS | Flags::IMPLICIT_CONVERSION } else { 0 };
+        let trace = if self.trace { Flags::TRACE } else { 0 };
+        Ok(Domain {
+            seed: self.seed,
+            faults: (faults(&self.faults)?, self.period),
+            cpus: self.smp,
+            memory_mib: self.memory,
+            gpaw: self.gpaw,
+            accept,
+            flags: relaxed | trace,
+            canaries: self.canary.clone(),
+            ..Domain::default()
+        })
+    }
+}
+
+fn canary(text: &str) -> Result<[u8; 16], &'static str> {
+    text.as_bytes().try_into().map_err(|_| "a canary has 16 bytes")
 }
 
 /// The set of named faults; all of them without names.

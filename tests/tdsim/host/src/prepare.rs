@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use anyhow::Context as _;
-use coffer_qemu::Machine;
+use coffer_qemu::Simulated;
 
 use crate::load::Domain;
-use crate::machine::machine;
+use crate::machine::describe;
 use crate::measure::Measured;
 use crate::payload::Payload;
 use crate::quoting::{QuoteVersion, Quoting};
@@ -15,7 +15,7 @@ use crate::quoting::{QuoteVersion, Quoting};
 #[derive(Debug)]
 pub struct Prepared {
     /// The machine.
-    pub machine: Machine,
+    pub simulated: Simulated,
     /// Its quoting enclave, with the files that a verifier needs.
     pub quoting: Quoting,
     /// What was measured.
@@ -37,6 +37,6 @@ pub fn prepare(
     let pack = folder.join("pack");
     std::fs::write(&pack, bytes).context("cannot write the pack")?;
     let quoting = Quoting::start(folder, version)?;
-    let machine = machine(domain, module, &pack, Some(&quoting));
-    Ok(Prepared { machine, quoting, measured })
+    let simulated = describe(domain, module, &pack, &quoting)?;
+    Ok(Prepared { simulated, quoting, measured })
 }

@@ -2,16 +2,18 @@
 //!
 //! The module asks by a serial port, which is a socket here: `Q` and a report; the answer is a length of four bytes and the quote.
 
-use std::ffi::OsString;
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::thread;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use attestation_evidence::TdReport;
 use attestation_test_pki::{BodyKind, Pki, Platform, Statement, TdFields};
+use coffer_tdsim_rules::pack::TURN_HOSTILE;
 use coffer_tdsim_rules::report::LEN;
 use time::OffsetDateTime;
 
@@ -25,10 +27,15 @@ pub enum QuoteVersion {
     V5,
 }
 
-/// A quoting enclave that serves one machine.
+/// How long a machine may take to come.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A quoting enclave that serves one machine, in the background.
 #[derive(Debug)]
 pub struct Quoting {
     socket: PathBuf,
+    server: JoinHandle<()>,
+    module: Arc<Mutex<Option<UnixStream>>>,
     /// What `coffer verify --trust-root` takes.
     pub root: PathBuf,
     /// What `coffer verify --collateral` takes.
@@ -36,7 +43,7 @@ pub struct Quoting {
 }
 
 impl Quoting {
-    /// Makes a PKI, writes its root and collateral into a folder, and serves in the background.
+    /// Makes a PKI, writes its root and collateral into a folder, and begins to serve.
     ///
     /// # Errors
     /// If there is no randomness, or the folder cannot be written to.
@@ -45,28 +52,69 @@ impl Quoting {
         let pki = Pki::new(now)?;
         let platform = pki.platform(&Default::default())?;
         let bundle = pki.bundle(&Statement::new(now))?;
-        let quoting = Self {
-            socket: folder.join("quoting.socket"),
-            root: folder.join("root.pem"),
-            collateral: folder.join("collateral.json"),
-        };
-        fs::write(&quoting.root, pki.root_pem()).context("cannot write the root")?;
-        fs::write(&quoting.collateral, bundle.to_json()).context("cannot write the collateral")?;
-        let listener = UnixListener::bind(&quoting.socket).context("cannot listen for the module")?;
-        thread::spawn(move || {
+        let [root, collateral] = ["root.pem", "collateral.json"].map(|name| folder.join(name));
+        fs::write(&root, pki.root_pem()).context("cannot write the root")?;
+        fs::write(&collateral, bundle.to_json()).context("cannot write the collateral")?;
+        // A folder of its own: the address of a unix socket has at most 107 bytes.
+        let place = tempfile::Builder::new()
+            .prefix("coffer-")
+            .tempdir()
+            .context("cannot make a folder for the quoting enclave")?;
+        let socket = place.path().join("quoting");
+        let listener = UnixListener::bind(&socket).context("cannot listen for the module")?;
+        let module = Arc::new(Mutex::new(None));
+        let arrived = Arc::clone(&module);
+        let server = thread::spawn(move || {
+            let _place = place;
             // One machine; it ends when that does.
-            if let Ok((mut stream, _)) = listener.accept() {
+            if let Ok(mut stream) = accept(&listener) {
+                *arrived.lock().unwrap_or_else(PoisonError::into_inner) = stream.try_clone().ok();
                 while serve(&mut stream, &platform, version).is_some() {}
             }
         });
-        Ok(quoting)
+        Ok(Self { socket, server, module, root, collateral })
+    }
+
+    /// Tells a host that was to be friendly first (`Flags::FRIENDLY_FIRST` of the pack). No quote may be under way.
+    ///
+    /// # Errors
+    /// If the machine is not there.
+    pub fn turn_hostile(&self) -> io::Result<()> {
+        match &mut *self.module.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(stream) => stream.write_all(&[TURN_HOSTILE]),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    /// Returns once the machine has ended, or none has come.
+    pub fn wait(self) {
+        // A server that fell over serves no longer, either.
+        let _ended = self.server.join();
     }
 
     /// The serial port by which the module asks.
-    pub(crate) fn arguments(&self) -> Vec<OsString> {
-        let mut backend = OsString::from("socket,id=quoting,path=");
-        backend.push(&self.socket);
-        ["-chardev".into(), backend, "-serial".into(), "chardev:quoting".into()].to_vec()
+    pub(crate) fn arguments(&self) -> anyhow::Result<Vec<String>> {
+        let socket = self.socket.to_str().context("a path that is not text")?;
+        let backend = format!("socket,id=quoting,path={}", socket.replace(',', ",,"));
+        Ok(["-chardev", &backend, "-serial", "chardev:quoting"].map(str::to_owned).to_vec())
+    }
+}
+
+/// Waits for the machine, but not for ever.
+fn accept(listener: &UnixListener) -> io::Result<UnixStream> {
+    let start = Instant::now();
+    listener.set_nonblocking(true)?;
+    loop {
+        match listener.accept() {
+            Ok((stream, _)) => {
+                stream.set_nonblocking(false)?;
+                return Ok(stream);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && start.elapsed() < PATIENCE => {
+                thread::sleep(Duration::from_millis(20));
+            }
+            Err(error) => return Err(error),
+        }
     }
 }
 

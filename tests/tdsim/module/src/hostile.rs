@@ -1,5 +1,7 @@
 //! The hostile host at work: what it strikes with, at whose turn.
 
+use core::sync::atomic::{AtomicBool, Ordering};
+
 use coffer_tdsim_rules::hostile::{Fault, Host, odd_value};
 use coffer_tdsim_rules::layout::PAGE;
 use coffer_tdsim_rules::page::State;
@@ -13,6 +15,7 @@ use crate::{apic, console, memory, npt};
 #[derive(Debug)]
 pub struct Hostile {
     host: Mutex<Option<Host>>,
+    is_friendly_yet: AtomicBool,
     queues: Mutex<Queues>,
 }
 
@@ -25,14 +28,29 @@ struct Queues {
 
 impl Hostile {
     /// As the host side wants it.
-    pub const fn new(seed: u64, (faults, period): (u64, u64)) -> Self {
+    pub const fn new(seed: u64, (faults, period): (u64, u64), is_friendly_first: bool) -> Self {
         let host = Mutex::new(Host::new(seed, faults, period));
-        Self { host, queues: Mutex::new(Queues { pages: [0; 16], count: 0 }) }
+        let is_friendly_yet = AtomicBool::new(is_friendly_first);
+        Self { host, is_friendly_yet, queues: Mutex::new(Queues { pages: [0; 16], count: 0 }) }
+    }
+
+    /// Whether it is still waiting to become hostile.
+    pub fn is_friendly_yet(&self) -> bool {
+        self.is_friendly_yet.load(Ordering::Relaxed)
+    }
+
+    /// From here on it is hostile.
+    pub fn turn(&self) {
+        self.is_friendly_yet.store(false, Ordering::Relaxed);
+        console::say(format_args!("the host turns hostile"));
     }
 
     /// An opportunity. Now and then the number of those that were taken is told: the run may be ended from outside.
     pub fn strikes(&self, fault: Fault) -> Option<u64> {
         const TOLD_EVERY: u32 = 25;
+        if self.is_friendly_yet() {
+            return None;
+        }
         let mut guard = self.host.lock();
         let host = guard.as_mut()?;
         let random = host.strikes(fault)?;

@@ -3,7 +3,7 @@
 use coffer_tdsim_rules::acpi::{self, Extras};
 use coffer_tdsim_rules::cpuid::CRYSTAL_HZ;
 use coffer_tdsim_rules::layout::PAGE;
-use coffer_tdsim_rules::pack::{self, Header};
+use coffer_tdsim_rules::pack::{self, Flags, Header};
 use coffer_tdsim_rules::page::{Accepted, Pages, Size};
 use spin::Mutex;
 
@@ -46,7 +46,7 @@ pub fn start(start_info: u64) -> &'static Td {
         rtmr: Mutex::new(rtmr),
         mac_key: svm::random(),
         vcpus,
-        hostile: Hostile::new(header.seed, header.faults),
+        hostile: Hostile::new(header.seed, header.faults, header.flags & Flags::FRIENDLY_FIRST != 0),
         vmm: vmcall::Vmm::new(),
     });
     fill(td, acpi, u64_at(&info, 32));

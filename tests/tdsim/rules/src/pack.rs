@@ -9,6 +9,8 @@ use crate::layout::Memory;
 pub const MAGIC: u64 = u64::from_le_bytes(*b"TDSIMPK1");
 /// Where the width of guest physical addresses is.
 pub const GPAW_OFFSET: usize = 8;
+/// What makes a host hostile that was friendly first.
+pub const TURN_HOSTILE: u8 = b'!';
 /// Length of the header.
 pub const HEADER_LEN: usize = 1024;
 /// Length of an entry of the table of regions.
@@ -79,6 +81,8 @@ impl Flags {
     pub const IMPLICIT_CONVERSION: u64 = 1 << 1;
     /// Each exit is traced.
     pub const TRACE: u64 = 1 << 2;
+    /// A hostile host is a friendly one until it hears [`TURN_HOSTILE`] on the second serial port.
+    pub const FRIENDLY_FIRST: u64 = 1 << 3;
 }
 
 /// Memory that is the domain's from the beginning.

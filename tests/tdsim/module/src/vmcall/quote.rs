@@ -4,6 +4,7 @@
 
 use coffer_tdsim_rules::hostile::{Fault, odd_value};
 use coffer_tdsim_rules::layout::PAGE;
+use coffer_tdsim_rules::pack::TURN_HOSTILE;
 use coffer_tdsim_rules::report::LEN;
 use coffer_tdsim_rules::status::Answer;
 use spin::Mutex;
@@ -121,8 +122,13 @@ fn send(report: &[u8]) {
 /// Takes what has come of the quote. When it is whole the guest gets it, and is told.
 pub fn advance(td: &Td) {
     let Some(mut quoting) = td.vmm.quoting.try_lock() else { return };
-    let Some(request) = quoting.request else { return };
-    while ports::read(LINE_STATUS, 1) & HAS_DATA != 0 {
+    let Some(request) = quoting.request else {
+        if td.hostile.is_friendly_yet() && has_data() && ports::read(COM2, 1) == u32::from(TURN_HOSTILE) {
+            td.hostile.turn();
+        }
+        return;
+    };
+    while has_data() {
         let byte = ports::read(COM2, 1) as u8;
         let at = quoting.received;
         if let Some(place) = quoting.bytes.get_mut(at) {
@@ -150,6 +156,10 @@ pub fn advance(td: &Td) {
             return;
         }
     }
+}
+
+fn has_data() -> bool {
+    ports::read(LINE_STATUS, 1) & HAS_DATA != 0
 }
 
 /// Writes the outcome; the status last, for the guest may be watching it.
