@@ -72,7 +72,7 @@ pub fn instance_for(multiplexer: &Path) -> Result<(Arc<Instance>, Path)> {
         return Ok((instance, Path::root_of(multiplexer.mount.clone())));
     }
     let thread = Thread::current().ok_or(Errno::ENODEV)?;
-    let mut start = LookupStart::of(thread.process());
+    let mut start = LookupStart::of(&thread);
     start.base = multiplexer.parent().ok_or(Errno::ENODEV)?;
     let found = lookup::lookup(&start, b"pts", LookupFlags::FOLLOW | LookupFlags::DIRECTORY)
         .map_err(|_| Error::with(Errno::ENODEV, "no pts beside ptmx"))?;

@@ -10,19 +10,6 @@ mod trace;
 pub use objects::Objects;
 pub use permissions::{Owner, Permissions};
 
-use crate::error::{Errno, Result};
-use crate::process::Process;
-use crate::process::namespace::Namespaces;
-use alloc::sync::Arc;
-
-/// The namespaces of a process that runs.
-///
-/// # Errors
-/// ESRCH on its way out.
-pub fn namespaces(process: &Process) -> Result<Arc<Namespaces>> {
-    process.namespaces().ok_or(Errno::ESRCH.into())
-}
-
 /// Seconds since 1970, as these objects keep times.
 fn now() -> i64 {
     (crate::time::realtime_now() / 1_000_000_000).cast_signed()

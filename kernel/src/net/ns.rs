@@ -142,16 +142,12 @@ impl NetNs {
         })
     }
 
-    /// That of the calling process.
+    /// That of the calling thread.
     ///
     /// # Errors
-    /// ESRCH for a process that is at its end.
+    /// ESRCH for a thread that is at its end.
     pub fn current() -> Result<Arc<Self>> {
-        let thread = Thread::current().ok_or(Errno::ESRCH)?;
-        if let Some(own) = thread.own_network() {
-            return Ok(own);
-        }
-        Ok(thread.process().namespaces().ok_or(Errno::ESRCH)?.net.clone())
+        Ok(Thread::current().ok_or(Errno::ESRCH)?.namespaces()?.net.clone())
     }
 
     /// Its number for /proc/PID/ns/net.

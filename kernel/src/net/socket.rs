@@ -9,9 +9,9 @@ use crate::fs::open_file::flags::O_RDWR;
 use crate::fs::open_file::{FileOps, OpenFile};
 use crate::fs::pseudo;
 use crate::fs::vfs::inode::FileType;
-use crate::process::Process;
 use crate::process::credentials::Credentials;
 use crate::syscall::UserPtr;
+use crate::thread::Thread;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use coffer_abi_types::net::{SO_ACCEPTCONN, SO_DOMAIN, SO_ERROR, SO_PROTOCOL, SO_TYPE, SOL_SOCKET, ucred};
@@ -66,13 +66,13 @@ pub trait Socket: Any + Send + Sync + core::fmt::Debug {
     fn options(&self) -> &Options;
 
     /// bind(2).
-    fn bind(&self, address: &[u8], process: &Process) -> Result<()>;
+    fn bind(&self, address: &[u8], thread: &Thread) -> Result<()>;
 
     /// listen(2).
-    fn listen(&self, backlog: usize, process: &Process) -> Result<()>;
+    fn listen(&self, backlog: usize, thread: &Thread) -> Result<()>;
 
     /// connect(2).
-    fn connect(&self, address: &[u8], is_nonblocking: bool, process: &Process) -> Result<()>;
+    fn connect(&self, address: &[u8], is_nonblocking: bool, thread: &Thread) -> Result<()>;
 
     /// accept(2).
     fn accept(&self, is_nonblocking: bool) -> Result<Arc<dyn Socket>>;

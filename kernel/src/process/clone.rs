@@ -14,7 +14,7 @@ use crate::process::credentials::Capability;
 use crate::signal::Signal;
 use crate::signal::state::NO_ALTERNATE_STACK;
 use crate::syscall::UserPtr;
-use crate::thread::{Thread, user_loop};
+use crate::thread::{Surroundings, Thread, user_loop};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use coffer_abi_types::process::{
@@ -60,21 +60,16 @@ pub fn clone(context: &mut Context<'_>, request: &CloneRequest) -> Result<u32> {
         _ => Some(cgroupfs::target_of_clone(context, request.cgroup)?),
     };
     let seat = Reservation::new(context.process, into)?;
-    let id = Pid::allocate(&child_namespace(context.process, flags)?, &request.set_tid)?;
+    let id = Pid::allocate(&child_namespace(context, flags)?, &request.set_tid)?;
     let own_number = id.number_in(context.process.pid_namespace());
-    let child_process = if flags & CLONE_THREAD != 0 {
-        context.process.clone()
-    } else {
-        new_process(context, request, &id, &seat)?
-    };
+    let child_process =
+        if flags & CLONE_THREAD != 0 { context.process.clone() } else { new_process(context, request, &id)? };
     let stack = *context.thread.signals.alternate_stack.lock();
     // A thread that shares memory would share the alternate stack: it gets none (sigaltstack(2)); after vfork the parent sleeps.
     let stack = if flags & (CLONE_VM | CLONE_VFORK) == CLONE_VM { NO_ALTERNATE_STACK } else { stack };
     let mask = context.thread.signals.mask();
-    let thread = Thread::new(child_process.clone(), id.clone(), mask, stack, context.thread.name());
-    if flags & CLONE_THREAD != 0 {
-        thread.replace_own_network(context.thread.own_network());
-    }
+    let around = surroundings(context, flags, &id, &seat)?;
+    let thread = Thread::new(child_process.clone(), id.clone(), mask, stack, context.thread.name(), around);
     if flags & CLONE_CHILD_CLEARTID != 0 {
         thread.clear_child_tid.store(request.child_tid, Ordering::Relaxed);
     }
@@ -134,7 +129,7 @@ fn check(context: &Context<'_>, flags: u64) -> Result<()> {
     if has(CLONE_THREAD) && has(CLONE_INTO_CGROUP) {
         return Err(Error::with(Errno::EINVAL, "threads of a process are in one group"));
     }
-    let namespaces = context.process.namespaces().ok_or(Errno::ESRCH)?;
+    let namespaces = context.thread.namespaces()?;
     // A process whose children go to another pid namespace cannot have more threads of its own (unshare(2)).
     if has(CLONE_THREAD) && !Arc::ptr_eq(&namespaces.pid_for_children, context.process.pid_namespace()) {
         return Err(Errno::EINVAL.into());
@@ -172,41 +167,42 @@ fn check_process_limit(process: &Process) -> Result<()> {
     if count >= limit { Err(Error::with(Errno::EAGAIN, "RLIMIT_NPROC is used up")) } else { Ok(()) }
 }
 
-fn child_namespace(process: &Process, flags: u64) -> Result<Arc<PidNamespace>> {
+fn child_namespace(context: &Context<'_>, flags: u64) -> Result<Arc<PidNamespace>> {
     if flags & CLONE_THREAD != 0 {
-        return Ok(process.pid_namespace().clone());
+        return Ok(context.process.pid_namespace().clone());
     }
-    let for_children = &process.namespaces().ok_or(Errno::ESRCH)?.pid_for_children;
+    let for_children = &context.thread.namespaces()?.pid_for_children;
     if flags & CLONE_NEWPID != 0 {
         return PidNamespace::new(for_children);
     }
     Ok(for_children.clone())
 }
 
-fn new_process(
+/// Place and namespaces of the new thread.
+fn surroundings(
     context: &Context<'_>,
-    request: &CloneRequest,
+    flags: u64,
     id: &Arc<Pid>,
     seat: &Reservation,
-) -> Result<Arc<Process>> {
+) -> Result<Surroundings> {
+    let Surroundings { place, namespaces } = context.thread.surroundings().ok_or(Errno::ESRCH)?;
+    let place = if flags & CLONE_FS != 0 { place } else { Arc::new(place.duplicate()) };
+    if flags & super::namespace::CLONE_NAMESPACES == 0 {
+        return Ok(Surroundings { place, namespaces });
+    }
+    // The new pid namespace is the one that the id was made in.
+    let new = namespaces.with_new(flags & !CLONE_NEWPID, &place, seat.cgroup(context.process))?;
+    let pid_for_children =
+        if flags & CLONE_NEWPID != 0 { id.namespace().clone() } else { new.pid_for_children.clone() };
+    Ok(Surroundings { place, namespaces: Arc::new(Namespaces { pid_for_children, ..new }) })
+}
+
+fn new_process(context: &Context<'_>, request: &CloneRequest, id: &Arc<Pid>) -> Result<Arc<Process>> {
     let (parent, flags) = (context.process, request.flags);
     let space = parent.address_space().ok_or(Errno::ESRCH)?;
     let space = if flags & CLONE_VM != 0 { space } else { space.fork()? };
     let fds = parent.fds();
     let fds = if flags & CLONE_FILES != 0 { fds } else { Arc::new(fds.duplicate()?) };
-    let place = parent.place();
-    let place = if flags & CLONE_FS != 0 { place } else { Arc::new(place.duplicate()) };
-    let mut namespaces = parent.namespaces().ok_or(Errno::ESRCH)?;
-    if let Some(net) = context.thread.own_network() {
-        namespaces = Arc::new(Namespaces { net, ..(*namespaces).clone() });
-    }
-    let namespaces = if flags & super::namespace::CLONE_NAMESPACES != 0 {
-        // The new pid namespace is the one that the id was made in.
-        let new = namespaces.with_new(flags & !CLONE_NEWPID, &place, seat.cgroup(parent))?;
-        Arc::new(Namespaces { pid_for_children: id.namespace().clone(), ..new })
-    } else {
-        namespaces
-    };
     let actions = parent.signals.actions();
     let actions = if flags & CLONE_SIGHAND != 0 {
         actions
@@ -227,8 +223,6 @@ fn new_process(
         id: id.clone(),
         address_space: Some(space),
         fds,
-        place,
-        namespaces,
         credentials: parent.credentials(),
         limits: parent.limits(),
         actions,

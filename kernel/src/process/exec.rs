@@ -47,7 +47,7 @@ pub fn execute(
     mut arguments: Arguments,
 ) -> Result<()> {
     let process = thread.process();
-    let start = LookupStart::of(process);
+    let start = LookupStart::of(thread);
     arguments.check(process.rlimit(Resource::Stack).0)?;
     let image = Image::open(&start, path, name, &mut arguments)?;
     arguments.check(process.rlimit(Resource::Stack).0)?;

@@ -32,13 +32,14 @@ pub fn leave(thread: &Arc<Thread>) {
         if !thread.is_leader() {
             thread.id().detach();
         }
+        thread.replace_surroundings(None);
         // Whoever waits for the others to leave (execve), or to stop.
         process.signals.resumed.wake_all();
         crate::signal::stop::note_thread_left(process);
         return;
     }
     let status = ExitStatus::Exited(thread.exit_code.load(Ordering::Relaxed) as u8);
-    end_process(process, process.signals.begin_exit(status));
+    end_process(thread, process.signals.begin_exit(status));
 }
 
 /// Marks robust futexes that the thread holds.
@@ -67,7 +68,8 @@ fn tell_joiner(thread: &Arc<Thread>) {
     }
 }
 
-fn end_process(process: &Arc<Process>, status: ExitStatus) {
+fn end_process(thread: &Thread, status: ExitStatus) {
+    let process = thread.process();
     if process.is_init() {
         panic!("init exited with {status:?}");
     }
@@ -86,8 +88,7 @@ fn end_process(process: &Arc<Process>, status: ExitStatus) {
         fds.close_all();
     }
     drop(fds);
-    drop(process.replace_place(None));
-    drop(process.replace_namespaces(None));
+    thread.replace_surroundings(None);
     process.set_program(super::Program::default());
     let session = process.session();
     if Arc::ptr_eq(session.id(), process.id()) {

@@ -15,7 +15,7 @@ use crate::fs::vfs::place::FsPlace;
 use crate::loader::Arguments;
 use crate::signal::state::NO_ALTERNATE_STACK;
 use crate::signal::{Actions, SigSet};
-use crate::thread::{Thread, name_from, user_loop};
+use crate::thread::{Surroundings, Thread, name_from, user_loop};
 use alloc::sync::Arc;
 use ostd::task::Task;
 use ostd::user::UserContext;
@@ -35,8 +35,6 @@ pub fn start(mount: &Arc<MountNs>) -> Result<()> {
         id: id.clone(),
         address_space: None,
         fds: Arc::new(FdTable::new()),
-        place: Arc::new(FsPlace::new(mount.root())),
-        namespaces: Arc::new(Namespaces::initial(mount.clone())),
         credentials: Arc::new(Credentials::root()),
         limits: rlimit::INITIAL,
         actions: Arc::new(Actions::new()),
@@ -44,7 +42,12 @@ pub fn start(mount: &Arc<MountNs>) -> Result<()> {
         program: Program::default(),
         exit_signal: None,
     });
-    let thread = Thread::new(process.clone(), id, SigSet::EMPTY, NO_ALTERNATE_STACK, name_from(b"init"));
+    let around = Surroundings {
+        place: Arc::new(FsPlace::new(mount.root())),
+        namespaces: Arc::new(Namespaces::initial(mount.clone())),
+    };
+    let name = name_from(b"init");
+    let thread = Thread::new(process.clone(), id, SigSet::EMPTY, NO_ALTERNATE_STACK, name, around);
     Membership::join_root(&process)?;
     process.add_thread(thread.clone());
     PidNamespace::initial().set_init(&process);
@@ -52,7 +55,7 @@ pub fn start(mount: &Arc<MountNs>) -> Result<()> {
         let thread = thread.clone();
         move || {
             let mut user = UserContext::default();
-            open_console(thread.process());
+            open_console(&thread);
             if let Err(error) = run_init(&thread, &mut user) {
                 panic!("/init cannot be run: {error:?}");
             }
@@ -66,7 +69,7 @@ pub fn start(mount: &Arc<MountNs>) -> Result<()> {
 }
 
 fn run_init(thread: &Arc<Thread>, user: &mut UserContext) -> Result<()> {
-    let path = lookup::lookup(&LookupStart::of(thread.process()), INIT, LookupFlags::FOLLOW)?;
+    let path = lookup::lookup(&LookupStart::of(thread), INIT, LookupFlags::FOLLOW)?;
     let mut arguments = Arguments::default();
     arguments.arguments.push(INIT)?;
     for variable in [b"HOME=/".as_slice(), b"TERM=linux"] {
@@ -81,15 +84,15 @@ fn run_init(thread: &Arc<Thread>, user: &mut UserContext) -> Result<()> {
     exec::execute(thread, user, path, INIT, arguments)
 }
 
-fn open_console(process: &Arc<Process>) {
+fn open_console(thread: &Arc<Thread>) {
     /// O_RDWR.
     const READ_WRITE: u32 = 2;
-    let found = lookup::lookup(&LookupStart::of(process), b"/dev/console", LookupFlags::FOLLOW);
+    let found = lookup::lookup(&LookupStart::of(thread), b"/dev/console", LookupFlags::FOLLOW);
     match found.and_then(|path| path.open(READ_WRITE)) {
         Ok(console) => {
             for _ in 0..3 {
                 // An empty table has room for three.
-                let _ = process.fds().install(console.clone(), false, 3);
+                let _ = thread.process().fds().install(console.clone(), false, 3);
             }
         }
         Err(error) => log::warn!("/dev/console cannot be opened: {error:?}"),

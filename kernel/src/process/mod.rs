@@ -1,4 +1,4 @@
-//! Processes: thread groups that share an address space, descriptors, a place in the file tree, credentials and namespaces.
+//! Processes: thread groups that share an address space, descriptors and credentials.
 //!
 //! Relations between processes (parent and child, group membership) change under [`TREE`] only; each is stored under its own process's lock.
 //! Locks, outside in: `TREE`, `family`, then leaf locks (`signals`, pid namespaces, groups), which are taken with interrupts off because senders
@@ -21,6 +21,7 @@ pub mod times;
 pub mod wait;
 
 use crate::cgroup::Membership;
+use crate::error::{Errno, Result};
 use crate::fs::fd_table::FdTable;
 use crate::fs::vfs::place::{FsPlace, Path};
 use crate::fs::vfs::text_lock::Execution;
@@ -69,8 +70,6 @@ pub struct Process {
     threads: SpinLock<Vec<Arc<Thread>>>,
     address_space: SpinLock<Option<Arc<AddressSpace>>>,
     fds: SpinLock<Arc<FdTable>>,
-    place: SpinLock<Option<Arc<FsPlace>>>,
-    namespaces: SpinLock<Option<Arc<Namespaces>>>,
     credentials: SpinLock<Arc<Credentials>>,
     limits: SpinLock<Limits>,
     program: SpinLock<Program>,
@@ -153,10 +152,6 @@ pub struct Parts {
     pub address_space: Option<Arc<AddressSpace>>,
     /// Its descriptors.
     pub fds: Arc<FdTable>,
-    /// Root, working directory, umask.
-    pub place: Arc<FsPlace>,
-    /// Its namespaces.
-    pub namespaces: Arc<Namespaces>,
     /// Who it is.
     pub credentials: Arc<Credentials>,
     /// Its limits.
@@ -188,8 +183,6 @@ impl Process {
             threads: SpinLock::new(Vec::new()),
             address_space: SpinLock::new(parts.address_space),
             fds: SpinLock::new(parts.fds),
-            place: SpinLock::new(Some(parts.place)),
-            namespaces: SpinLock::new(Some(parts.namespaces)),
             credentials: SpinLock::new(parts.credentials),
             limits: SpinLock::new(parts.limits),
             program: SpinLock::new(parts.program),
@@ -272,33 +265,17 @@ impl Process {
         core::mem::replace(&mut *self.fds.lock(), new.unwrap_or_else(|| NO_FDS.clone()))
     }
 
-    /// Root, working directory and umask (shared after CLONE_FS). Once it has exited, those of the first process: only procfs can still ask.
-    pub fn place(&self) -> Arc<FsPlace> {
-        self.living_place().unwrap_or_else(|| {
-            table::find_process(1)
-                .and_then(|init| init.living_place())
-                .expect("the machine goes down with its first process, which has a place until then")
-        })
-    }
-
-    /// Root, working directory and umask; `None` once it has exited.
+    /// Root, working directory and umask of its oldest thread; `None` once it has exited.
     pub fn living_place(&self) -> Option<Arc<FsPlace>> {
-        self.place.lock().clone()
+        self.first_thread()?.living_place()
     }
 
-    /// Replaces the place; `None`: it exits.
-    pub fn replace_place(&self, new: Option<Arc<FsPlace>>) -> Option<Arc<FsPlace>> {
-        core::mem::replace(&mut *self.place.lock(), new)
-    }
-
-    /// Its namespaces; `None` once it has exited.
-    pub fn namespaces(&self) -> Option<Arc<Namespaces>> {
-        self.namespaces.lock().clone()
-    }
-
-    /// Replaces the namespaces; `None`: it exits.
-    pub fn replace_namespaces(&self, new: Option<Arc<Namespaces>>) -> Option<Arc<Namespaces>> {
-        core::mem::replace(&mut *self.namespaces.lock(), new)
+    /// The namespaces of its oldest thread, which others take for the process's (/proc/PID/ns).
+    ///
+    /// # Errors
+    /// ESRCH once it has exited.
+    pub fn namespaces(&self) -> Result<Arc<Namespaces>> {
+        self.first_thread().ok_or(Errno::ESRCH)?.namespaces()
     }
 
     /// A snapshot of its credentials. (Linux keeps them per thread; glibc and musl keep threads alike, and so do we. COMPAT)

@@ -3,11 +3,11 @@
 pub mod futex;
 pub mod restart;
 pub mod seccomp;
+mod surroundings;
 pub mod user_loop;
 pub mod wait;
 
 use crate::error::{Errno, Result};
-use crate::net::ns::NetNs;
 use crate::process::Process;
 use crate::process::namespace::pid::PidNamespace;
 use crate::process::pid::Pid;
@@ -20,6 +20,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering
 use ostd::sync::{Once, SpinLock, Waker};
 use ostd::task::Task;
 use ostd::user::UserContext;
+pub use surroundings::Surroundings;
 
 /// Bytes of a thread's name, its NUL included (prctl(PR_SET_NAME)).
 pub const NAME_LEN: usize = 16;
@@ -54,8 +55,8 @@ pub struct Thread {
     /// The call that just ended with ERESTART*: number in the upper half, errno in the lower; 0: none. A load on the way out of every call.
     interrupted: AtomicU64,
     unknown_call: AtomicU64,
-    /// The network namespace that it alone has moved to; otherwise its process's.
-    network: SpinLock<Option<Arc<NetNs>>>,
+    /// `None` once it has left.
+    surroundings: SpinLock<Option<Surroundings>>,
 }
 
 impl Thread {
@@ -66,6 +67,7 @@ impl Thread {
         mask: SigSet,
         stack: stack_t,
         name: [u8; NAME_LEN],
+        surroundings: Surroundings,
     ) -> Arc<Self> {
         let thread = Arc::new(Self {
             process,
@@ -84,7 +86,7 @@ impl Thread {
             restart: restart::Restart::default(),
             interrupted: AtomicU64::new(0),
             unknown_call: AtomicU64::new(u64::MAX),
-            network: SpinLock::new(None),
+            surroundings: SpinLock::new(Some(surroundings)),
         });
         id.attach_thread(&thread);
         thread
@@ -120,18 +122,6 @@ impl Thread {
     /// Its process.
     pub fn process(&self) -> &Arc<Process> {
         &self.process
-    }
-
-    /// The network namespace that it alone has moved to (setns(2) of one thread of several).
-    pub fn own_network(&self) -> Option<Arc<NetNs>> {
-        self.network.lock().clone()
-    }
-
-    /// Moves to a network namespace, away from the other threads.
-    pub fn replace_own_network(&self, network: Option<Arc<NetNs>>) {
-        let old = core::mem::replace(&mut *self.network.lock(), network);
-        // Outside of the lock: the last one out tears a namespace down.
-        drop(old);
     }
 
     /// Its id, with a number for each namespace.

@@ -50,7 +50,7 @@ impl FileSystem for Driver {
         if request.options().any(|(key, value)| value.is_some() || !IGNORED.contains(&key)) {
             return Err(Error::with(Errno::EINVAL, "no such option"));
         }
-        let namespaces = Thread::current().and_then(|thread| thread.process().namespaces());
+        let namespaces = Thread::current().and_then(|thread| thread.namespaces().ok());
         let namespace =
             namespaces.map_or_else(|| CgroupNamespace::initial().clone(), |all| all.cgroup.clone());
         Directory::of(namespace.root())?.super_block(|directory| {

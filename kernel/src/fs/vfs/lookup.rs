@@ -8,9 +8,9 @@ use super::mount::MountFlags;
 use super::permission;
 use super::place::Path;
 use crate::error::{Errno, Error, Result};
-use crate::process::Process;
 use crate::process::credentials::Credentials;
 use crate::syscall::Fd;
+use crate::thread::Thread;
 use alloc::sync::Arc;
 use bitflags::bitflags;
 
@@ -56,20 +56,20 @@ pub struct LookupStart {
 }
 
 impl LookupStart {
-    /// From `process`'s root and working directory.
-    pub fn of(process: &Process) -> Self {
-        let (root, base) = process.place().both();
-        Self { root, base, credentials: process.credentials() }
+    /// From `thread`'s root and working directory.
+    pub fn of(thread: &Thread) -> Self {
+        let (root, base) = thread.place().both();
+        Self { root, base, credentials: thread.process().credentials() }
     }
 
     /// As the `dirfd` of the *at calls says. It is looked at only for relative paths.
     ///
     /// # Errors
     /// EBADF. (ENOTDIR comes from the walk.)
-    pub fn at(process: &Process, dirfd: Fd, path: &[u8]) -> Result<Self> {
-        let mut start = Self::of(process);
+    pub fn at(thread: &Thread, dirfd: Fd, path: &[u8]) -> Result<Self> {
+        let mut start = Self::of(thread);
         if dirfd.0 != AT_FDCWD && path.first() != Some(&b'/') {
-            start.base = process.fds().get(dirfd)?.path().clone();
+            start.base = thread.process().fds().get(dirfd)?.path().clone();
         }
         Ok(start)
     }

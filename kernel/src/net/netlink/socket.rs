@@ -10,7 +10,6 @@ use crate::net::message::{ControlMessage, Incoming, Outgoing, ReceiveHow, Sink, 
 use crate::net::ns::NetNs;
 use crate::net::options::{OptionValue, int};
 use crate::net::{Kind, Options, Shutdown, Socket};
-use crate::process::Process;
 use crate::process::credentials::Capability;
 use crate::thread::{Thread, wait};
 use alloc::sync::{Arc, Weak};
@@ -310,7 +309,7 @@ impl Socket for NetlinkSocket {
         &self.options
     }
 
-    fn bind(&self, address: &[u8], _process: &Process) -> Result<()> {
+    fn bind(&self, address: &[u8], _thread: &Thread) -> Result<()> {
         let address = parse(address)?;
         if address.nl_groups != 0 {
             self.check_listener()?;
@@ -330,11 +329,11 @@ impl Socket for NetlinkSocket {
         Ok(())
     }
 
-    fn listen(&self, _backlog: usize, _process: &Process) -> Result<()> {
+    fn listen(&self, _backlog: usize, _thread: &Thread) -> Result<()> {
         Err(Errno::EOPNOTSUPP.into())
     }
 
-    fn connect(&self, address: &[u8], _is_nonblocking: bool, _process: &Process) -> Result<()> {
+    fn connect(&self, address: &[u8], _is_nonblocking: bool, _thread: &Thread) -> Result<()> {
         let family = address.first_chunk::<2>().ok_or(Errno::EINVAL)?;
         if u16::from_ne_bytes(*family) == AF_UNSPEC {
             *self.peer.lock() = (0, 0);

@@ -11,8 +11,7 @@ use crate::net::ns::NetNs;
 use crate::net::options::{OptionValue, int};
 use crate::net::socket::{interrupted, unknown_option};
 use crate::net::{Kind, Options, Shutdown, Socket};
-use crate::process::Process;
-use crate::thread::wait;
+use crate::thread::{Thread, wait};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use coffer_abi_types::net::{MSG_ERRQUEUE, MSG_OOB, MSG_PEEK, MSG_TRUNC};
@@ -132,7 +131,7 @@ impl Socket for PacketSocket {
         &self.options
     }
 
-    fn bind(&self, address: &[u8], _process: &Process) -> Result<()> {
+    fn bind(&self, address: &[u8], _thread: &Thread) -> Result<()> {
         let (address, _) = sockaddr_ll::read_from_prefix(address).map_err(|_| Errno::EINVAL)?;
         if address.sll_family != AF_PACKET {
             return Err(Error::with(Errno::EINVAL, "an address of another family"));
@@ -156,11 +155,11 @@ impl Socket for PacketSocket {
         Ok(())
     }
 
-    fn listen(&self, _backlog: usize, _process: &Process) -> Result<()> {
+    fn listen(&self, _backlog: usize, _thread: &Thread) -> Result<()> {
         Err(Errno::EOPNOTSUPP.into())
     }
 
-    fn connect(&self, _address: &[u8], _is_nonblocking: bool, _process: &Process) -> Result<()> {
+    fn connect(&self, _address: &[u8], _is_nonblocking: bool, _thread: &Thread) -> Result<()> {
         Err(Errno::EOPNOTSUPP.into())
     }
 

@@ -10,8 +10,7 @@ use crate::event::IoEvents;
 use crate::net::Kind;
 use crate::net::message::{Incoming, Outgoing, ReceiveHow, Sink, Source};
 use crate::net::socket::interrupted;
-use crate::process::Process;
-use crate::thread::wait;
+use crate::thread::{Thread, wait};
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use coffer_abi_types::net::{MSG_OOB, MSG_PEEK, MSG_WAITALL};
@@ -108,11 +107,11 @@ impl Backlog {
 }
 
 impl UnixSocket {
-    pub(super) fn start_listening(&self, max: usize, process: &Process) -> Result<()> {
+    pub(super) fn start_listening(&self, max: usize, thread: &Thread) -> Result<()> {
         if self.endpoint.name().is_none() || self.peer().is_some() {
             return Err(Errno::EINVAL.into());
         }
-        *self.endpoint.peer_credentials.lock() = Some(credentials_of(process));
+        *self.endpoint.peer_credentials.lock() = Some(credentials_of(thread.process()));
         let backlog = self.endpoint.backlog.call_once(|| Backlog::new(max));
         backlog.max.store(max, Ordering::SeqCst);
         backlog.room.wake_all();
@@ -123,14 +122,14 @@ impl UnixSocket {
         &self,
         address: Address<'_>,
         is_nonblocking: bool,
-        process: &Process,
+        thread: &Thread,
     ) -> Result<()> {
         if self.endpoint.backlog.get().is_some() {
             return Err(Errno::EINVAL.into());
         }
         let deadline_ns = self.endpoint.options.send_deadline_ns();
         loop {
-            let listener = names::find(address, process)?;
+            let listener = names::find(address, thread)?;
             if listener.kind != self.endpoint.kind {
                 return Err(Errno::EPROTOTYPE.into());
             }
@@ -141,7 +140,7 @@ impl UnixSocket {
             if listener.is_closed() || listener.is_read_shut() {
                 return Err(Errno::ECONNREFUSED.into());
             }
-            if !backlog.is_full() && self.join(&listener, backlog, process)? {
+            if !backlog.is_full() && self.join(&listener, backlog, thread)? {
                 return Ok(());
             }
             if is_nonblocking {
@@ -157,12 +156,12 @@ impl UnixSocket {
     ///
     /// # Errors
     /// ECONNREFUSED: the listener was closed meanwhile.
-    fn join(&self, listener: &Arc<Endpoint>, backlog: &Backlog, process: &Process) -> Result<bool> {
+    fn join(&self, listener: &Arc<Endpoint>, backlog: &Backlog, thread: &Thread) -> Result<bool> {
         let other = Self::new(self.endpoint.kind);
         if let Some(name) = listener.name() {
             other.endpoint.set_name(name);
         }
-        *other.endpoint.peer_credentials.lock() = Some(credentials_of(process));
+        *other.endpoint.peer_credentials.lock() = Some(credentials_of(thread.process()));
         other.endpoint.listener_key.store(listener.key(), Ordering::SeqCst);
         other.set_peer(Some(self.endpoint.clone()));
         let other_endpoint = other.endpoint.clone();

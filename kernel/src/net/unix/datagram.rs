@@ -8,7 +8,6 @@ use super::{UnixSocket, names};
 use crate::error::{Errno, Error, Result};
 use crate::net::Kind;
 use crate::net::message::{Incoming, Outgoing, ReceiveHow, Sink, Source};
-use crate::process::Process;
 use crate::thread::Thread;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -16,15 +15,15 @@ use coffer_abi_types::net::{MSG_EOR, MSG_OOB, MSG_PEEK, MSG_TRUNC};
 use core::sync::atomic::Ordering;
 
 impl UnixSocket {
-    pub(super) fn connect_datagrams(&self, address: Address<'_>, process: &Process) -> Result<()> {
-        let target = self.find_target(address, process)?;
+    pub(super) fn connect_datagrams(&self, address: Address<'_>, thread: &Thread) -> Result<()> {
+        let target = self.find_target(address, thread)?;
         self.set_peer(Some(target));
         Ok(())
     }
 
     /// Who has the name, if it takes datagrams from us.
-    fn find_target(&self, address: Address<'_>, process: &Process) -> Result<Arc<Endpoint>> {
-        let target = names::find(address, process)?;
+    fn find_target(&self, address: Address<'_>, thread: &Thread) -> Result<Arc<Endpoint>> {
+        let target = names::find(address, thread)?;
         if target.kind != Kind::Datagram {
             return Err(Errno::EPROTOTYPE.into());
         }
@@ -39,7 +38,7 @@ impl UnixSocket {
         let target = match message.to {
             Some(address) => {
                 let thread = Thread::current().ok_or(Error::new(Errno::EINVAL))?;
-                self.find_target(Address::parse(address)?, thread.process())?
+                self.find_target(Address::parse(address)?, &thread)?
             }
             None => self.peer().ok_or(Error::new(Errno::ENOTCONN))?,
         };

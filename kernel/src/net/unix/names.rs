@@ -7,8 +7,8 @@ use crate::fs::vfs::inode::{FileType, Inode, NewInode};
 use crate::fs::vfs::lookup::{self, LookupFlags, LookupStart};
 use crate::fs::vfs::place::Path;
 use crate::fs::vfs::{names, permission};
-use crate::process::Process;
 use crate::process::namespace::NamespaceId;
+use crate::thread::Thread;
 use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
@@ -56,16 +56,12 @@ impl Name {
 ///
 /// # Errors
 /// As bind(2); ENOSPC if all automatic names are taken.
-pub fn bind(address: Address<'_>, endpoint: &Arc<Endpoint>, process: &Process) -> Result<Name> {
+pub fn bind(address: Address<'_>, endpoint: &Arc<Endpoint>, thread: &Thread) -> Result<Name> {
     match address {
         Address::Path(path) => {
-            let permissions = 0o777 & !process.place().umask();
-            let made = names::make(
-                &LookupStart::of(process),
-                path,
-                NewInode::Node(FileType::Socket, 0),
-                permissions,
-            );
+            let permissions = 0o777 & !thread.place().umask();
+            let made =
+                names::make(&LookupStart::of(thread), path, NewInode::Node(FileType::Socket, 0), permissions);
             let place = made.map_err(|error| match error.errno() {
                 Errno::EEXIST => Error::new(Errno::EADDRINUSE),
                 _ => error,
@@ -91,21 +87,21 @@ pub fn bind(address: Address<'_>, endpoint: &Arc<Endpoint>, process: &Process) -
     }
 }
 
-/// Who has a name, if `process` may write there.
+/// Who has a name, if `thread` may write there.
 ///
 /// # Errors
 /// As connect(2); ECONNREFUSED if nobody has it.
-pub fn find(address: Address<'_>, process: &Process) -> Result<Arc<Endpoint>> {
+pub fn find(address: Address<'_>, thread: &Thread) -> Result<Arc<Endpoint>> {
     let found = match address {
         Address::Path(path) => {
-            let start = LookupStart::of(process);
+            let start = LookupStart::of(thread);
             let place = lookup::lookup(&start, path, LookupFlags::FOLLOW)?;
             let inode = place.inode()?;
             permission::check(&**inode, &start.credentials, permission::WRITE)?;
             FILES.lock().get(&key(inode)).and_then(Weak::upgrade)
         }
         Address::Abstract(name) => {
-            let namespace = process.namespaces().ok_or(Error::new(Errno::ESRCH))?.net.id();
+            let namespace = thread.namespaces()?.net.id();
             ABSTRACT.lock().get(&(namespace, Vec::from(name))).and_then(Weak::upgrade)
         }
         Address::Unnamed => return Err(Errno::EINVAL.into()),

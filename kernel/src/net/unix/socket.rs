@@ -7,7 +7,6 @@ use crate::error::{Errno, Error, Result};
 use crate::event::{IoEvents, Pollee};
 use crate::net::message::{Incoming, Outgoing, ReceiveHow, Sink, Source};
 use crate::net::{Kind, Options, Shutdown, Socket};
-use crate::process::Process;
 use crate::thread::Thread;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -86,32 +85,32 @@ impl Socket for UnixSocket {
         &self.endpoint.options
     }
 
-    fn bind(&self, address: &[u8], process: &Process) -> Result<()> {
+    fn bind(&self, address: &[u8], thread: &Thread) -> Result<()> {
         let address = Address::parse(address)?;
         if self.endpoint.name().is_some() {
             // Asking for any name a second time is fine.
             return if address == Address::Unnamed { Ok(()) } else { Err(Errno::EINVAL.into()) };
         }
-        let name = names::bind(address, &self.endpoint, process)?;
+        let name = names::bind(address, &self.endpoint, thread)?;
         if self.endpoint.set_name(Arc::new(name)) { Ok(()) } else { Err(Errno::EINVAL.into()) }
     }
 
-    fn listen(&self, backlog: usize, process: &Process) -> Result<()> {
+    fn listen(&self, backlog: usize, thread: &Thread) -> Result<()> {
         match self.endpoint.kind {
             Kind::Datagram => Err(Errno::EOPNOTSUPP.into()),
-            _ => self.start_listening(backlog, process),
+            _ => self.start_listening(backlog, thread),
         }
     }
 
-    fn connect(&self, address: &[u8], is_nonblocking: bool, process: &Process) -> Result<()> {
+    fn connect(&self, address: &[u8], is_nonblocking: bool, thread: &Thread) -> Result<()> {
         if self.endpoint.kind == Kind::Datagram {
             if address::is_unspecified(address)? {
                 self.set_peer(None);
                 return Ok(());
             }
-            return self.connect_datagrams(Address::parse(address)?, process);
+            return self.connect_datagrams(Address::parse(address)?, thread);
         }
-        self.connect_to_listener(Address::parse(address)?, is_nonblocking, process)
+        self.connect_to_listener(Address::parse(address)?, is_nonblocking, thread)
     }
 
     fn accept(&self, is_nonblocking: bool) -> Result<Arc<dyn Socket>> {

@@ -3,21 +3,20 @@
 use super::{CLONE_NAMESPACES, Namespaces};
 use crate::error::{Errno, Error, Result};
 use crate::fs::pseudo::namespace::Namespace;
-use crate::net::ns::NetNs;
-use crate::process::Process;
 use crate::process::credentials::Capability;
-use crate::thread::Thread;
+use crate::thread::{Surroundings, Thread};
 use alloc::sync::Arc;
 use coffer_abi_types::process::{
-    CLONE_FILES, CLONE_FS, CLONE_NEWNET, CLONE_NEWNS, CLONE_SIGHAND, CLONE_SYSVSEM, CLONE_THREAD, CLONE_VM,
+    CLONE_FILES, CLONE_FS, CLONE_NEWNS, CLONE_SIGHAND, CLONE_SYSVSEM, CLONE_THREAD, CLONE_VM,
 };
 
 /// Stops sharing what `flags` name.
 ///
 /// # Errors
 /// As unshare(2).
-pub fn unshare(process: &Arc<Process>, flags: u64) -> Result<()> {
+pub fn unshare(thread: &Thread, flags: u64) -> Result<()> {
     const OWN: u64 = CLONE_FILES | CLONE_FS | CLONE_SYSVSEM | CLONE_THREAD | CLONE_SIGHAND | CLONE_VM;
+    let process = thread.process();
     super::check_flags(flags)?;
     if flags & !(OWN | CLONE_NAMESPACES) != 0 {
         return Err(Errno::EINVAL.into());
@@ -29,21 +28,16 @@ pub fn unshare(process: &Arc<Process>, flags: u64) -> Result<()> {
     if flags & CLONE_NAMESPACES != 0 && !process.credentials().has(Capability::SysAdmin) {
         return Err(Errno::EPERM.into());
     }
-    let mut place = process.place();
-    // COMPAT: place and descriptors belong to the process here, so this separates it from other processes, not its threads from each other.
+    let Surroundings { mut place, mut namespaces } = thread.surroundings().ok_or(Errno::ESRCH)?;
+    // Two: the thread's own and this one.
     if flags & (CLONE_FS | CLONE_NEWNS) != 0 && Arc::strong_count(&place) > 2 {
         place = Arc::new(place.duplicate());
     }
     if flags & CLONE_NAMESPACES != 0 {
-        let old = process.namespaces().ok_or(Errno::ESRCH)?;
-        let mut new = old.with_new(flags, &place, process.cgroup.get())?;
-        if flags & CLONE_NEWNET != 0 {
-            let net = core::mem::replace(&mut new.net, old.net.clone());
-            move_network(process, net, &mut new);
-        }
-        process.replace_namespaces(Some(Arc::new(new)));
+        namespaces = Arc::new(namespaces.with_new(flags, &place, process.cgroup.get())?);
     }
-    drop(process.replace_place(Some(place)));
+    thread.replace_surroundings(Some(Surroundings { place, namespaces }));
+    // COMPAT: descriptors belong to the process, so this separates it from other processes, not its threads from each other.
     if flags & CLONE_FILES != 0 {
         let fds = process.fds();
         if Arc::strong_count(&fds) > 2 {
@@ -57,18 +51,20 @@ pub fn unshare(process: &Arc<Process>, flags: u64) -> Result<()> {
 ///
 /// # Errors
 /// As setns(2).
-pub fn enter(process: &Arc<Process>, targets: &[Namespace]) -> Result<()> {
+pub fn enter(thread: &Thread, targets: &[Namespace]) -> Result<()> {
+    let process = thread.process();
     let credentials = process.credentials();
     if !credentials.has(Capability::SysAdmin) {
         return Err(Errno::EPERM.into());
     }
-    let mut new: Namespaces = (*process.namespaces().ok_or(Errno::ESRCH)?).clone();
-    let (mut mount_root, mut new_network) = (None, None);
+    let Surroundings { place, namespaces } = thread.surroundings().ok_or(Errno::ESRCH)?;
+    let mut new: Namespaces = (*namespaces).clone();
+    let mut mount_root = None;
     for target in targets {
         match target {
             Namespace::Uts(uts) => new.uts = uts.clone(),
             Namespace::Ipc(ipc) => new.ipc = ipc.clone(),
-            Namespace::Net(net) => new_network = Some(net.clone()),
+            Namespace::Net(net) => new.net = net.clone(),
             Namespace::Cgroup(cgroup) => new.cgroup = cgroup.clone(),
             Namespace::Pid(pid) => {
                 // Only downwards: ids must not leave their namespace (setns(2)).
@@ -84,7 +80,7 @@ pub fn enter(process: &Arc<Process>, targets: &[Namespace]) -> Result<()> {
                 if !credentials.has(Capability::SysChroot) {
                     return Err(Errno::EPERM.into());
                 }
-                if Arc::strong_count(&process.place()) > 2 {
+                if Arc::strong_count(&place) > 2 {
                     return Err(Error::with(Errno::EINVAL, "root and working directory are shared"));
                 }
                 mount_root = Some(mount.root());
@@ -93,27 +89,9 @@ pub fn enter(process: &Arc<Process>, targets: &[Namespace]) -> Result<()> {
         }
     }
     if let Some(root) = mount_root {
-        let place = process.place();
         place.set_root(root.clone());
         place.set_cwd(root);
     }
-    if let Some(net) = new_network {
-        move_network(process, net, &mut new);
-    }
-    process.replace_namespaces(Some(Arc::new(new)));
+    thread.replace_surroundings(Some(Surroundings { place, namespaces: Arc::new(new) }));
     Ok(())
-}
-
-/// Takes the calling thread, or with it a process that has no other, to `net`.
-// COMPAT: network namespaces are the only ones that a thread can have to itself; the others belong to the process.
-fn move_network(process: &Process, net: Arc<NetNs>, new: &mut Namespaces) {
-    let own = if process.thread_count() > 1 {
-        Some(net)
-    } else {
-        new.net = net;
-        None
-    };
-    if let Some(thread) = Thread::current() {
-        thread.replace_own_network(own);
-    }
 }

@@ -40,7 +40,7 @@ pub fn sys_inotify_add_watch(fd: Fd, path: UserCStr, mask: u32, context: &mut Co
     let mut flags = LookupFlags::empty();
     flags.set(LookupFlags::FOLLOW, mask & IN_DONT_FOLLOW == 0);
     flags.set(LookupFlags::DIRECTORY, mask & IN_ONLYDIR != 0);
-    let start = LookupStart::of(context.process);
+    let start = LookupStart::of(context.thread);
     let path = lookup::lookup(&start, &path.read_path()?, flags)?;
     let inode = path.inode()?;
     permission::check(&**inode, &start.credentials, permission::READ)?;

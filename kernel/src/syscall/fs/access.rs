@@ -48,7 +48,7 @@ fn check(dirfd: Fd, path: UserCStr, mode: u32, flags: u32, context: &Context<'_>
         lookup_at(dirfd, path, flags & !AT_EACCESS, 0, context)?.1
     } else {
         let name = PathName::read(path)?;
-        let start = LookupStart::at(context.process, dirfd, &name)?.with_credentials(as_real(&credentials));
+        let start = LookupStart::at(context.thread, dirfd, &name)?.with_credentials(as_real(&credentials));
         let mut how = LookupFlags::empty();
         how.set(LookupFlags::FOLLOW, flags & super::AT_SYMLINK_NOFOLLOW == 0);
         how.set(LookupFlags::EMPTY_PATH, flags & super::AT_EMPTY_PATH != 0);

@@ -11,7 +11,7 @@ use crate::syscall::{Fd, UserCStr, UserPtr};
 
 /// getcwd(2): the length with the NUL.
 pub fn sys_getcwd(buffer: UserPtr<u8>, len: usize, context: &mut Context<'_>) -> Result<usize> {
-    let (root, cwd) = context.process.place().both();
+    let (root, cwd) = context.thread.place().both();
     if cwd.dentry.is_removed() {
         return Err(Errno::ENOENT.into());
     }
@@ -30,7 +30,7 @@ pub fn sys_getcwd(buffer: UserPtr<u8>, len: usize, context: &mut Context<'_>) ->
 /// chdir(2).
 pub fn sys_chdir(path: UserCStr, context: &mut Context<'_>) -> Result<()> {
     let to = directory(path, context)?;
-    context.process.place().set_cwd(to);
+    context.thread.place().set_cwd(to);
     Ok(())
 }
 
@@ -42,7 +42,7 @@ pub fn sys_fchdir(fd: Fd, context: &mut Context<'_>) -> Result<()> {
         return Err(Errno::ENOTDIR.into());
     }
     permission::check_search(&**path.inode()?, &context.process.credentials())?;
-    context.process.place().set_cwd(path.clone());
+    context.thread.place().set_cwd(path.clone());
     Ok(())
 }
 
@@ -52,19 +52,19 @@ pub fn sys_chroot(path: UserCStr, context: &mut Context<'_>) -> Result<()> {
     if !context.process.credentials().has(Capability::SysChroot) {
         return Err(Errno::EPERM.into());
     }
-    context.process.place().set_root(to);
+    context.thread.place().set_root(to);
     Ok(())
 }
 
 /// umask(2).
 pub fn sys_umask(mask: u32, context: &mut Context<'_>) -> Result<u32> {
-    Ok(context.process.place().set_umask(mask))
+    Ok(context.thread.place().set_umask(mask))
 }
 
 /// A directory that may be searched.
 fn directory(path: UserCStr, context: &Context<'_>) -> Result<Path> {
     let name = PathName::read(path)?;
-    let start = LookupStart::at(context.process, AT_FDCWD, &name)?;
+    let start = LookupStart::at(context.thread, AT_FDCWD, &name)?;
     let found = lookup::lookup(&start, &name, LookupFlags::FOLLOW | LookupFlags::DIRECTORY)?;
     permission::check_search(&**found.inode()?, &start.credentials)?;
     Ok(found)

@@ -31,6 +31,6 @@ pub fn sys_linkat(
     let follow = if flags & AT_SYMLINK_FOLLOW != 0 { 0 } else { AT_SYMLINK_NOFOLLOW };
     let (_, target) = lookup_at(old_dirfd, old, (flags & AT_EMPTY_PATH) | follow, 0, context)?;
     let name = PathName::read(new)?;
-    let start = LookupStart::at(context.process, new_dirfd, &name)?;
+    let start = LookupStart::at(context.thread, new_dirfd, &name)?;
     names::link(&target, &start, &name)
 }

@@ -16,8 +16,8 @@ pub fn sys_mkdir(path: UserCStr, mode: u32, context: &mut Context<'_>) -> Result
 /// mkdirat(2).
 pub fn sys_mkdirat(dirfd: Fd, path: UserCStr, mode: u32, context: &mut Context<'_>) -> Result<()> {
     let name = PathName::read(path)?;
-    let start = LookupStart::at(context.process, dirfd, &name)?;
-    let permissions = mode & 0o1777 & !context.process.place().umask();
+    let start = LookupStart::at(context.thread, dirfd, &name)?;
+    let permissions = mode & 0o1777 & !context.thread.place().umask();
     names::make(&start, &name, NewInode::Directory, permissions).map(drop)
 }
 
@@ -45,8 +45,8 @@ pub fn sys_mknodat(
         _ => return Err(Errno::EINVAL.into()),
     };
     let name = PathName::read(path)?;
-    let start = LookupStart::at(context.process, dirfd, &name)?;
-    let permissions = mode & 0o7777 & !context.process.place().umask();
+    let start = LookupStart::at(context.thread, dirfd, &name)?;
+    let permissions = mode & 0o7777 & !context.thread.place().umask();
     names::make(&start, &name, what, permissions).map(drop)
 }
 
@@ -62,6 +62,6 @@ pub fn sys_symlinkat(target: UserCStr, dirfd: Fd, path: UserCStr, context: &mut 
         return Err(Errno::ENOENT.into());
     }
     let name = PathName::read(path)?;
-    let start = LookupStart::at(context.process, dirfd, &name)?;
+    let start = LookupStart::at(context.thread, dirfd, &name)?;
     names::make(&start, &name, NewInode::Symlink(&target), 0o777).map(drop)
 }

@@ -60,7 +60,7 @@ fn lookup_at(
         return Err(Errno::EINVAL.into());
     }
     let name = PathName::read(path)?;
-    let start = LookupStart::at(context.process, dirfd, &name)?;
+    let start = LookupStart::at(context.thread, dirfd, &name)?;
     let mut how = LookupFlags::empty();
     if flags & AT_SYMLINK_NOFOLLOW == 0 {
         how |= LookupFlags::FOLLOW;

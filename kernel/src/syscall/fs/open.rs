@@ -106,12 +106,12 @@ fn open_at(
         return Err(Errno::EINVAL.into());
     }
     let name = PathName::read(path)?;
-    let mut start = LookupStart::at(context.process, dirfd, &name)?;
+    let mut start = LookupStart::at(context.thread, dirfd, &name)?;
     if resolve.contains(LookupFlags::IN_ROOT) && dirfd.0 != AT_FDCWD.0 && name.first() == Some(&b'/') {
         start.base = context.process.fds().get(dirfd)?.path().clone();
     }
     let permissions = if flags & (O_CREAT | (O_TMPFILE & !O_DIRECTORY)) != 0 {
-        mode & !context.process.place().umask()
+        mode & !context.thread.place().umask()
     } else {
         0
     };

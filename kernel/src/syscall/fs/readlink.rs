@@ -27,7 +27,7 @@ pub fn sys_readlinkat(
 ) -> Result<usize> {
     let len = usize::try_from(len).ok().filter(|&len| len > 0).ok_or(Errno::EINVAL)?;
     let name = PathName::read(path)?;
-    let start = LookupStart::at(context.process, dirfd, &name)?;
+    let start = LookupStart::at(context.thread, dirfd, &name)?;
     let flags = if dirfd == AT_FDCWD { LookupFlags::empty() } else { LookupFlags::EMPTY_PATH };
     let found = lookup::lookup(&start, &name, flags)?;
     let inode = found.inode()?;

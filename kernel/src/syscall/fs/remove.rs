@@ -25,6 +25,6 @@ pub fn sys_unlinkat(dirfd: Fd, path: UserCStr, flags: u32, context: &mut Context
         return Err(Errno::EINVAL.into());
     }
     let name = PathName::read(path)?;
-    let start = LookupStart::at(context.process, dirfd, &name)?;
+    let start = LookupStart::at(context.thread, dirfd, &name)?;
     if flags & AT_REMOVEDIR != 0 { names::rmdir(&start, &name) } else { names::unlink(&start, &name) }
 }

@@ -33,7 +33,7 @@ pub fn sys_renameat2(
     context: &mut Context<'_>,
 ) -> Result<()> {
     let (old, new) = (PathName::read(old)?, PathName::read(new)?);
-    let old_start = LookupStart::at(context.process, old_dirfd, &old)?;
-    let new_start = LookupStart::at(context.process, new_dirfd, &new)?;
+    let old_start = LookupStart::at(context.thread, old_dirfd, &old)?;
+    let new_start = LookupStart::at(context.thread, new_dirfd, &new)?;
     names::rename((&old_start, &old), (&new_start, &new), flags)
 }

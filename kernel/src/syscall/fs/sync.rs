@@ -13,7 +13,7 @@ pub fn sys_sync(context: &mut Context<'_>) -> Result<()> {
             log::warn!("sync: {error:?}");
         }
     };
-    if let Some(namespace) = context.process.place().root().mount.namespace() {
+    if let Some(namespace) = context.thread.place().root().mount.namespace() {
         for mount in namespace.mounts() {
             report(mount.super_block().ops().sync());
         }

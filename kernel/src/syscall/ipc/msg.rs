@@ -3,7 +3,6 @@
 use crate::context::Context;
 use crate::error::{Errno, Result};
 use crate::ipc::msg::{self, MSGMAX, Message};
-use crate::ipc::namespaces;
 use crate::syscall::UserPtr;
 use coffer_abi_types::ipc::command::{
     IPC_INFO, IPC_RMID, IPC_SET, IPC_STAT, MSG_INFO, MSG_STAT, MSG_STAT_ANY,
@@ -15,7 +14,7 @@ const KIND_LEN: usize = size_of::<i64>();
 
 /// msgget(2).
 pub fn sys_msgget(key: i32, flags: u32, context: &mut Context<'_>) -> Result<i32> {
-    msg::get(&namespaces(context.process)?.ipc, key, flags, context.process)
+    msg::get(&context.thread.namespaces()?.ipc, key, flags, context.process)
 }
 
 /// msgsnd(2).
@@ -31,7 +30,7 @@ pub fn sys_msgsnd(
         return Err(Errno::EINVAL.into());
     }
     let text = message.cast_at(KIND_LEN).read_array(len)?;
-    let queue = namespaces(context.process)?.ipc.queues.by_id(id)?;
+    let queue = context.thread.namespaces()?.ipc.queues.by_id(id)?;
     queue.send(Message { kind, text }, flags, context.process)
 }
 
@@ -47,7 +46,7 @@ pub fn sys_msgrcv(
     if isize::try_from(len).is_err() {
         return Err(Errno::EINVAL.into());
     }
-    let queue = namespaces(context.process)?.ipc.queues.by_id(id)?;
+    let queue = context.thread.namespaces()?.ipc.queues.by_id(id)?;
     let received = queue.receive(kind, len, flags, context.process)?;
     // As on Linux, a message that cannot be stored is gone.
     let text = received.text.get(..len).unwrap_or(&received.text);
@@ -63,7 +62,7 @@ pub fn sys_msgctl(
     buffer: UserPtr<msqid64_ds>,
     context: &mut Context<'_>,
 ) -> Result<i32> {
-    let namespace = &namespaces(context.process)?.ipc;
+    let namespace = &context.thread.namespaces()?.ipc;
     let queues = &namespace.queues;
     let credentials = context.process.credentials();
     let pids = context.process.pid_namespace();

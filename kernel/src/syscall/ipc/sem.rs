@@ -2,7 +2,6 @@
 
 use crate::context::Context;
 use crate::error::{Errno, Error, Result};
-use crate::ipc::namespaces;
 use crate::ipc::sem::{self, SEMOPM, SemaphoreFact};
 use crate::syscall::UserPtr;
 use coffer_abi_types::ipc::command::{
@@ -14,7 +13,7 @@ use coffer_abi_types::time::timespec;
 
 /// semget(2).
 pub fn sys_semget(key: i32, len: i32, flags: u32, context: &mut Context<'_>) -> Result<i32> {
-    sem::get(&namespaces(context.process)?.ipc, key, len, flags, context.process)
+    sem::get(&context.thread.namespaces()?.ipc, key, len, flags, context.process)
 }
 
 /// semop(2).
@@ -44,7 +43,7 @@ pub fn sys_semtimedop(
             Some(crate::time::monotonic_now().saturating_add(timeout_ns))
         }
     };
-    let set = namespaces(context.process)?.ipc.semaphores.by_id(id)?;
+    let set = context.thread.namespaces()?.ipc.semaphores.by_id(id)?;
     set.operate(&operations, deadline_ns, context.process)
 }
 
@@ -56,7 +55,7 @@ pub fn sys_semctl(
     argument: usize,
     context: &mut Context<'_>,
 ) -> Result<i32> {
-    let namespace = &namespaces(context.process)?.ipc;
+    let namespace = &context.thread.namespaces()?.ipc;
     let sets = &namespace.semaphores;
     let process = context.process;
     let credentials = process.credentials();

@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::error::{Errno, Result};
-use crate::ipc::{namespaces, shm};
+use crate::ipc::shm;
 use crate::syscall::{UserPtr, mm};
 use coffer_abi_types::ipc::command::{
     IPC_INFO, IPC_RMID, IPC_SET, IPC_STAT, SHM_INFO, SHM_LOCK, SHM_STAT, SHM_STAT_ANY, SHM_UNLOCK,
@@ -11,13 +11,13 @@ use coffer_abi_types::ipc::shmid64_ds;
 
 /// shmget(2).
 pub fn sys_shmget(key: i32, len: usize, flags: u32, context: &mut Context<'_>) -> Result<i32> {
-    shm::get(&namespaces(context.process)?.ipc, key, len, flags, context.process)
+    shm::get(&context.thread.namespaces()?.ipc, key, len, flags, context.process)
 }
 
 /// shmat(2).
 pub fn sys_shmat(id: i32, address: usize, flags: u32, context: &mut Context<'_>) -> Result<usize> {
     let space = mm::space(context)?;
-    shm::attach(&namespaces(context.process)?.ipc, id, address, flags, context.process, &space)
+    shm::attach(&context.thread.namespaces()?.ipc, id, address, flags, context.process, &space)
 }
 
 /// shmdt(2).
@@ -32,7 +32,7 @@ pub fn sys_shmctl(
     buffer: UserPtr<shmid64_ds>,
     context: &mut Context<'_>,
 ) -> Result<i32> {
-    let namespace = &namespaces(context.process)?.ipc;
+    let namespace = &context.thread.namespaces()?.ipc;
     let segments = &namespace.segments;
     let credentials = context.process.credentials();
     let pids = context.process.pid_namespace();

@@ -13,20 +13,20 @@ const BACKLOG_MAX: u32 = 4096;
 /// bind(2).
 pub fn sys_bind(fd: Fd, address: UserPtr<u8>, len: u32, context: &mut Context<'_>) -> Result<()> {
     let file = context.process.fds().get_io(fd)?;
-    net::socket::of(&file)?.bind(&address::read(address, len)?, context.process)
+    net::socket::of(&file)?.bind(&address::read(address, len)?, context.thread)
 }
 
 /// listen(2). A negative backlog is as long as can be.
 pub fn sys_listen(fd: Fd, backlog: u32, context: &mut Context<'_>) -> Result<()> {
     let file = context.process.fds().get_io(fd)?;
-    net::socket::of(&file)?.listen(backlog.min(BACKLOG_MAX) as usize, context.process)
+    net::socket::of(&file)?.listen(backlog.min(BACKLOG_MAX) as usize, context.thread)
 }
 
 /// connect(2).
 pub fn sys_connect(fd: Fd, address: UserPtr<u8>, len: u32, context: &mut Context<'_>) -> Result<()> {
     let file = context.process.fds().get_io(fd)?;
     let address = address::read(address, len)?;
-    net::socket::of(&file)?.connect(&address, file.is_nonblocking(), context.process)
+    net::socket::of(&file)?.connect(&address, file.is_nonblocking(), context.thread)
 }
 
 /// accept(2).

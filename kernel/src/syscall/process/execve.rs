@@ -36,7 +36,7 @@ pub fn sys_execveat(
         return Err(Errno::EINVAL.into());
     }
     let path = path.read_path()?;
-    let start = LookupStart::at(context.process, directory, &path)?;
+    let start = LookupStart::at(context.thread, directory, &path)?;
     let mut lookup_flags = LookupFlags::empty();
     lookup_flags.set(LookupFlags::FOLLOW, flags & AT_SYMLINK_NOFOLLOW == 0);
     lookup_flags.set(LookupFlags::EMPTY_PATH, flags & AT_EMPTY_PATH != 0);

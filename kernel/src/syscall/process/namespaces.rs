@@ -15,7 +15,7 @@ use coffer_abi_types::process::{
 
 /// Stops sharing.
 pub fn sys_unshare(flags: u64, context: &mut Context<'_>) -> Result<usize> {
-    enter::unshare(context.process, flags)?;
+    enter::unshare(context.thread, flags)?;
     Ok(0)
 }
 
@@ -27,7 +27,7 @@ pub fn sys_setns(fd: Fd, kind: u32, context: &mut Context<'_>) -> Result<usize> 
         if kind != 0 && kind != kind_of(&namespace) {
             return Err(Errno::EINVAL.into());
         }
-        enter::enter(context.process, core::slice::from_ref(&namespace))?;
+        enter::enter(context.thread, core::slice::from_ref(&namespace))?;
         return Ok(0);
     }
     let pidfd = file.downcast::<PidFile>().ok_or(Errno::EINVAL)?;
@@ -35,16 +35,17 @@ pub fn sys_setns(fd: Fd, kind: u32, context: &mut Context<'_>) -> Result<usize> 
         return Err(Errno::EINVAL.into());
     }
     let target = pidfd.id().process().ok_or(Errno::ESRCH)?;
-    let of_target = target.namespaces().ok_or(Errno::ESRCH)?;
+    let of_target = target.namespaces()?;
     let all = [
         Namespace::Mount(of_target.mount.clone()),
         Namespace::Uts(of_target.uts.clone()),
         Namespace::Ipc(of_target.ipc.clone()),
         Namespace::Pid(target.pid_namespace().clone()),
         Namespace::Net(of_target.net.clone()),
+        Namespace::Cgroup(of_target.cgroup.clone()),
     ];
     let wanted: Vec<Namespace> = all.into_iter().filter(|namespace| kind_of(namespace) & kind != 0).collect();
-    enter::enter(context.process, &wanted)?;
+    enter::enter(context.thread, &wanted)?;
     Ok(0)
 }
 

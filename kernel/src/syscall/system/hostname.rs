@@ -43,7 +43,7 @@ pub fn sys_setdomainname(name: UserPtr<u8>, len: i32, context: &mut Context<'_>)
 }
 
 fn namespace(context: &Context<'_>) -> Result<Arc<UtsNamespace>> {
-    Ok(context.process.namespaces().ok_or(Errno::ESRCH)?.uts.clone())
+    Ok(context.thread.namespaces()?.uts.clone())
 }
 
 fn read_name(name: UserPtr<u8>, len: i32, context: &Context<'_>) -> Result<Vec<u8>> {

@@ -67,7 +67,7 @@ struct NamespaceLink {
 impl NamespaceLink {
     fn namespace(&self) -> Result<Namespace> {
         let process = self.subject.check_access()?;
-        let all = process.namespaces().ok_or(Errno::ENOENT)?;
+        let all = self.subject.surroundings()?.ok_or(Errno::ENOENT)?.namespaces;
         Ok(match self.kind {
             "mnt" => Namespace::Mount(all.mount.clone()),
             "uts" => Namespace::Uts(all.uts.clone()),

@@ -119,8 +119,7 @@ impl core::fmt::Debug for File {
 
 impl File {
     fn namespace(&self) -> Result<Arc<NetNs>> {
-        let namespaces = self.subject.process()?.namespaces().ok_or(Errno::EINVAL)?;
-        Ok(namespaces.net.clone())
+        Ok(self.subject.surroundings()?.ok_or(Errno::EINVAL)?.namespaces.net.clone())
     }
 }
 

@@ -22,7 +22,10 @@ pub fn show(subject: &Subject, text: &mut Text) -> Result<()> {
     let (name, len) = name_of(&process, thread);
     text.bytes(b"Name:\t");
     text.escaped(&name[..len], b"\n\\");
-    text.add(format_args!("\nUmask:\t{:04o}\n", process.place().umask()));
+    text.bytes(b"\n");
+    if let Some(around) = subject.surroundings()? {
+        text.add(format_args!("Umask:\t{:04o}\n", around.place.umask()));
+    }
     let (letter, word) = state(&process, thread);
     text.add(format_args!("State:\t{letter} ({word})\n"));
     show_ids(subject, &process, thread, text);

@@ -7,7 +7,7 @@ use crate::mm::AddressSpace;
 use crate::process::Process;
 use crate::process::credentials::{Capability, Credentials};
 use crate::process::namespace::pid::PidNamespace;
-use crate::thread::Thread;
+use crate::thread::{Surroundings, Thread};
 use alloc::sync::{Arc, Weak};
 
 /// A process, or one thread of it, as seen from a pid namespace.
@@ -119,9 +119,16 @@ impl Subject {
         Err(Errno::EACCES.into())
     }
 
+    /// What is around the thread, or the process's first; `None` for zombies.
+    pub fn surroundings(&self) -> Result<Option<Surroundings>> {
+        self.process()?;
+        Ok(self.thread().ok().and_then(|thread| thread.surroundings()))
+    }
+
     /// Its root directory and working directory; ENOENT for zombies.
     pub fn place(&self) -> Result<(Path, Path)> {
-        Ok(self.check_access()?.living_place().ok_or(Errno::ENOENT)?.both())
+        self.check_access()?;
+        Ok(self.surroundings()?.ok_or(Errno::ENOENT)?.place.both())
     }
 }
 
@@ -135,5 +142,5 @@ fn is_same_user(reader: &Credentials, other: &Credentials) -> bool {
 /// The reader's root directory: names of places are given as seen from there.
 pub fn reader_root() -> Result<Path> {
     let thread = Thread::current().ok_or(Errno::ESRCH)?;
-    Ok(thread.process().place().root())
+    Ok(thread.place().root())
 }

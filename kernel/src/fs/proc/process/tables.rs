@@ -51,7 +51,7 @@ pub fn show_limits(subject: &Subject, text: &mut Text) -> Result<()> {
 /// /proc/PID/cgroup: its group in the one hierarchy, as the reader's namespace sees it.
 pub fn show_cgroup(subject: &Subject, text: &mut Text) -> Result<()> {
     let cgroup = subject.process()?.cgroup.get();
-    let reader = Thread::current().and_then(|thread| thread.process().namespaces());
+    let reader = Thread::current().and_then(|thread| thread.namespaces().ok());
     let namespace = reader.map_or_else(|| CgroupNamespace::initial().clone(), |all| all.cgroup.clone());
     text.bytes(b"0::");
     text.bytes(&cgroup.path_from(namespace.root()));
@@ -75,9 +75,7 @@ pub fn show_mountstats(subject: &Subject, text: &mut Text) -> Result<()> {
 }
 
 fn show(subject: &Subject, text: &mut Text, table: fn(&MountNs, &Path) -> Vec<u8>) -> Result<()> {
-    let process = subject.process()?;
-    let namespaces = process.namespaces().ok_or(Errno::EINVAL)?;
-    let place = process.living_place().ok_or(Errno::EINVAL)?;
-    text.bytes(&table(&namespaces.mount, &place.root()));
+    let around = subject.surroundings()?.ok_or(Errno::EINVAL)?;
+    text.bytes(&table(&around.namespaces.mount, &around.place.root()));
     Ok(())
 }

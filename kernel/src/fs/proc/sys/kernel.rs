@@ -62,7 +62,7 @@ pub(super) fn line(text: &mut Text, value: impl core::fmt::Display) -> Result<()
 }
 
 fn own_namespaces() -> Result<Arc<Namespaces>> {
-    Thread::current().and_then(|thread| thread.process().namespaces()).ok_or(Errno::ESRCH.into())
+    Thread::current().ok_or(Errno::ESRCH)?.namespaces()
 }
 
 fn show_host(text: &mut Text) -> Result<()> {

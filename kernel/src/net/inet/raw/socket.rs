@@ -15,8 +15,7 @@ use crate::net::packet::Packet;
 use crate::net::report::{Report, State, Timer};
 use crate::net::socket::interrupted;
 use crate::net::{Kind, Options, Shutdown, Socket};
-use crate::process::Process;
-use crate::thread::wait;
+use crate::thread::{Thread, wait};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use coffer_abi_types::inet::{AF_INET, IP_PKTINFO, IP_TTL, IPPROTO_ICMP, IPPROTO_IP, in_pktinfo};
@@ -265,11 +264,11 @@ impl Socket for RawSocket {
         &self.options
     }
 
-    fn bind(&self, address: &[u8], process: &Process) -> Result<()> {
+    fn bind(&self, address: &[u8], thread: &Thread) -> Result<()> {
         let address = address::parse_for_bind(address)?;
         // A ping socket's port is its identifier, and needs no capability.
         let of_host = SocketAddrV4::new(*address.ip(), 0);
-        bind::check(&self.ns, &self.ip_options(), of_host, process)?;
+        bind::check(&self.ns, &self.ip_options(), of_host, thread.process())?;
         if self.flavour == Flavour::Ping {
             if self.identifier() != 0 {
                 return Err(Errno::EINVAL.into());
@@ -280,11 +279,11 @@ impl Socket for RawSocket {
         Ok(())
     }
 
-    fn listen(&self, _backlog: usize, _process: &Process) -> Result<()> {
+    fn listen(&self, _backlog: usize, _thread: &Thread) -> Result<()> {
         Err(Errno::EOPNOTSUPP.into())
     }
 
-    fn connect(&self, address: &[u8], _is_nonblocking: bool, _process: &Process) -> Result<()> {
+    fn connect(&self, address: &[u8], _is_nonblocking: bool, _thread: &Thread) -> Result<()> {
         if address::family(address)? == AF_UNSPEC {
             *self.peer.lock() = None;
             return Ok(());

@@ -7,8 +7,7 @@ use crate::error::{Errno, Error, Result};
 use crate::net::inet::port::Standing;
 use crate::net::inet::{address, bind};
 use crate::net::ip::{Route, RouteKind};
-use crate::process::Process;
-use crate::thread::wait;
+use crate::thread::{Thread, wait};
 use alloc::sync::Arc;
 use coffer_abi_types::net::AF_UNSPEC;
 use core::net::SocketAddrV4;
@@ -18,10 +17,10 @@ use smoltcp::wire::IpProtocol;
 const TRIES: usize = 8;
 
 /// bind(2).
-pub fn bind(endpoint: &Endpoint, address: &[u8], process: &Process) -> Result<()> {
+pub fn bind(endpoint: &Endpoint, address: &[u8], thread: &Thread) -> Result<()> {
     let address = address::parse_for_bind(address)?;
     let ip = endpoint.ip.lock().clone();
-    bind::check(&endpoint.ns, &ip, address, process)?;
+    bind::check(&endpoint.ns, &ip, address, thread.process())?;
     let _control = endpoint.control.lock();
     let is_bound = endpoint.inner.lock().binding.is_some();
     if is_bound || endpoint.phase() != Phase::Closed {

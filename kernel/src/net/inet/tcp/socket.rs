@@ -11,8 +11,7 @@ use crate::net::message::{Incoming, Outgoing, ReceiveHow, Sink, Source};
 use crate::net::ns::NetNs;
 use crate::net::options::OptionValue;
 use crate::net::{Kind, Options, Shutdown, Socket, ioctl};
-use crate::process::Process;
-use crate::thread::wait;
+use crate::thread::{Thread, wait};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use coffer_abi_types::inet::{AF_INET, IPPROTO_TCP};
@@ -77,15 +76,15 @@ impl Socket for TcpSocket {
         &self.endpoint.options
     }
 
-    fn bind(&self, address: &[u8], process: &Process) -> Result<()> {
-        connect::bind(&self.endpoint, address, process)
+    fn bind(&self, address: &[u8], thread: &Thread) -> Result<()> {
+        connect::bind(&self.endpoint, address, thread)
     }
 
-    fn listen(&self, backlog: usize, _process: &Process) -> Result<()> {
+    fn listen(&self, backlog: usize, _thread: &Thread) -> Result<()> {
         listener::listen(&self.endpoint, backlog)
     }
 
-    fn connect(&self, address: &[u8], is_nonblocking: bool, _process: &Process) -> Result<()> {
+    fn connect(&self, address: &[u8], is_nonblocking: bool, _thread: &Thread) -> Result<()> {
         connect::connect(&self.endpoint, address, is_nonblocking)
     }
 

@@ -11,7 +11,7 @@ use crate::net::message::{Incoming, Outgoing, ReceiveHow, Sink, Source};
 use crate::net::ns::NetNs;
 use crate::net::options::{OptionValue, int};
 use crate::net::{Kind, Options, Shutdown, Socket, ioctl};
-use crate::process::Process;
+use crate::thread::Thread;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use coffer_abi_types::inet::{AF_INET, IP_MTU, IPPROTO_IP, IPPROTO_UDP, UDP_CORK};
@@ -91,11 +91,11 @@ impl Socket for UdpSocket {
         &self.endpoint.options
     }
 
-    fn bind(&self, address: &[u8], process: &Process) -> Result<()> {
+    fn bind(&self, address: &[u8], thread: &Thread) -> Result<()> {
         let endpoint = &self.endpoint;
         let address = address::parse_for_bind(address)?;
         let ip = endpoint.ip.lock().clone();
-        bind::check(&endpoint.ns, &ip, address, process)?;
+        bind::check(&endpoint.ns, &ip, address, thread.process())?;
         let _control = endpoint.control.lock();
         let mut inner = endpoint.inner.lock();
         if inner.binding.is_some() {
@@ -118,11 +118,11 @@ impl Socket for UdpSocket {
         Ok(())
     }
 
-    fn listen(&self, _backlog: usize, _process: &Process) -> Result<()> {
+    fn listen(&self, _backlog: usize, _thread: &Thread) -> Result<()> {
         Err(Errno::EOPNOTSUPP.into())
     }
 
-    fn connect(&self, address: &[u8], _is_nonblocking: bool, _process: &Process) -> Result<()> {
+    fn connect(&self, address: &[u8], _is_nonblocking: bool, _thread: &Thread) -> Result<()> {
         if address::family(address)? == AF_UNSPEC {
             self.disconnect();
             return Ok(());

@@ -249,7 +249,7 @@ fn destination(wanted: &Wanted<'_>) -> Result<Option<Arc<NetNs>>> {
         Place::Process(pid) => {
             let id = process.pid_namespace().find(pid).ok_or(Errno::ESRCH)?;
             let found = id.process().ok_or(Errno::ESRCH)?;
-            found.namespaces().ok_or(Errno::ESRCH)?.net.clone()
+            found.namespaces()?.net.clone()
         }
         Place::File(fd) => {
             let file = process.fds().get(Fd(fd.cast_signed())).map_err(|_| Errno::EINVAL)?;

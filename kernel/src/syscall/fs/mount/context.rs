@@ -83,11 +83,11 @@ pub fn sys_fsconfig(
         FSCONFIG_SET_STRING => fs_context.set(&text(key)?, Some(&text(value)?)),
         FSCONFIG_CMD_CREATE => {
             own_namespace(context)?;
-            fs_context.create(&LookupStart::of(context.process))
+            fs_context.create(&LookupStart::of(context.thread))
         }
         _ => {
             own_namespace(context)?;
-            fs_context.reconfigure(&LookupStart::of(context.process))
+            fs_context.reconfigure(&LookupStart::of(context.thread))
         }
     }
 }

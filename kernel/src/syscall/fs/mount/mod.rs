@@ -54,7 +54,7 @@ pub fn sys_mount(
     let source = optional(source)?;
     let options = read_options(options)?;
     let flags = if flags & MS_MAGIC_MASK == MS_MAGIC { flags & !MS_MAGIC_MASK } else { flags };
-    let start = LookupStart::of(context.process);
+    let start = LookupStart::of(context.thread);
     let target = PathName::read(target)?;
     let target = lookup::lookup(&start, &target, LookupFlags::FOLLOW)?;
     let namespace = &own_namespace(context)?;
@@ -102,7 +102,7 @@ pub fn sys_umount2(target: UserCStr, flags: u32, context: &mut Context<'_>) -> R
     let name = PathName::read(target)?;
     let follow = if flags & UMOUNT_NOFOLLOW != 0 { LookupFlags::empty() } else { LookupFlags::FOLLOW };
     let target = {
-        let start = LookupStart::at(context.process, AT_FDCWD, &name)?;
+        let start = LookupStart::at(context.thread, AT_FDCWD, &name)?;
         // Also "." means what was mounted last there: runtimes pivot onto it.
         lookup::lookup(&start, &name, follow)?.into_top()
     };
@@ -112,13 +112,15 @@ pub fn sys_umount2(target: UserCStr, flags: u32, context: &mut Context<'_>) -> R
 /// pivot_root(2).
 pub fn sys_pivot_root(new_root: UserCStr, put_old: UserCStr, context: &mut Context<'_>) -> Result<()> {
     let namespace = own_namespace(context)?;
-    let start = LookupStart::of(context.process);
+    let start = LookupStart::of(context.thread);
     let new_root = existing_directory(&start, new_root)?;
     let put_old = existing_directory(&start, put_old)?;
     mount_tree::pivot_root(&namespace, &start.root, &new_root, &put_old)?;
     table::for_each(|process| {
-        if let Some(place) = process.living_place() {
-            place.move_along(&start.root, &new_root);
+        for thread in process.threads() {
+            if let Some(place) = thread.living_place() {
+                place.move_along(&start.root, &new_root);
+            }
         }
         true
     });
@@ -130,7 +132,7 @@ fn own_namespace(context: &Context<'_>) -> Result<Arc<MountNs>> {
     if !context.process.credentials().has(Capability::SysAdmin) {
         return Err(Errno::EPERM.into());
     }
-    Ok(context.process.namespaces().ok_or(Errno::ESRCH)?.mount.clone())
+    Ok(context.thread.namespaces()?.mount.clone())
 }
 
 fn existing(start: &LookupStart, path: Option<&[u8]>) -> Result<Path> {
