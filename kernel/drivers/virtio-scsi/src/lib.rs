@@ -16,7 +16,7 @@ use core::fmt;
 use coffer_block::{BlockDevice, BlockError, SECTOR_SIZE};
 use coffer_scsi::answer::{self, Capacity};
 use coffer_scsi::{Command, wire};
-use coffer_virtio::Error;
+use coffer_virtio::{Data, Error};
 use ostd::mm::dma::{Direction, DmaStream};
 use ostd::mm::{PAGE_SIZE, UFrame};
 use ostd::pci::Function;
@@ -139,7 +139,7 @@ impl ScsiDisk {
             let command = command((at * SECTOR_SIZE as u64) >> block_shift, (bytes >> block_shift) as u32);
             let transferred = persist(|| {
                 let stream = DmaStream::new(inside.to_vec(), direction).map_err(|_| Failure::NoMemory)?;
-                self.host.run(self.address, &command, Some((stream, bytes, direction)))
+                self.host.run(self.address, &command, Some(Data { stream, len: bytes, direction }))
             })?;
             if transferred != bytes {
                 return Err(BlockError::Device);
@@ -165,7 +165,7 @@ fn ask(host: &Arc<Host>, address: [u8; 8], command: &Command, len: usize) -> Res
             let direction = Direction::FromDevice;
             let stream =
                 DmaStream::new(Vec::from([frame.clone()]), direction).map_err(|_| Failure::NoMemory)?;
-            Some((stream, len, direction))
+            Some(Data { stream, len, direction })
         };
         host.run(address, command, data)
     })?;

@@ -1,4 +1,5 @@
-//! Virtio 1.2 over PCI: the transport ([`Device`]) and split virtqueues ([`Queue`]), in safe code over ostd's DMA memory.
+//! Virtio 1.2 over PCI: the transport ([`Device`]), split virtqueues ([`Queue`]) and requests that sleep
+//! ([`Requests`]), in safe code over ostd's DMA memory.
 //!
 //! The device is the host's, so nothing that it says is believed (D6): what it may write to is never read back to find
 //! our own state, and every index, id and length that it gives is checked against a private copy. A device that breaks the
@@ -12,10 +13,12 @@ extern crate alloc;
 
 mod adapter;
 mod queue;
+mod requests;
 mod transport;
 
 pub use adapter::{Adapter, Answers};
 pub use queue::{Buffer, Queue, QueueError};
+pub use requests::{Data, Lost, Requests, Shape};
 pub use transport::{Device, DeviceConfig, Error, Vector};
 
 /// Device ids (virtio 1.2, chapter 5).

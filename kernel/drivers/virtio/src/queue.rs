@@ -193,8 +193,12 @@ impl<T> Queue<T> {
         let at = self.device_offset + RING + USED_ENTRY_LEN * usize::from(self.used % self.size);
         let id = self.memory.load_u32(at);
         let len = self.memory.load_u32(at + 4);
-        let chain = usize::try_from(id).ok().and_then(|id| self.chains.get_mut(id)).and_then(Option::take);
-        let Some(chain) = chain.filter(|_| out <= self.size) else {
+        let chain = usize::try_from(id)
+            .ok()
+            .filter(|_| out <= self.size)
+            .and_then(|id| self.chains.get_mut(id))
+            .and_then(Option::take);
+        let Some(chain) = chain else {
             self.is_broken = true;
             log::warn!("a virtio device broke its queue: used index {index}, id {id}, {len} bytes");
             return Err(QueueError::Broken);
@@ -203,6 +207,11 @@ impl<T> Queue<T> {
         self.release(id as u16, chain.descriptors);
         // Not a reason to give the device up: QEMU's SCSI adapter counts what it has read as well.
         Ok(Some((chain.token, len.min(chain.writable_len))))
+    }
+
+    /// Whether the device has broken the rules.
+    pub fn is_broken(&self) -> bool {
+        self.is_broken
     }
 
     /// Takes all tokens out of a queue whose device is broken or reset.
