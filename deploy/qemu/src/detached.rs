@@ -3,9 +3,12 @@
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::{fs, io};
 
-use crate::Error;
+use rustix::process::{Pid, getpid, set_child_subreaper};
+
 use crate::machine::{Machine, QEMU, QEMU_PACKAGE};
+use crate::{Backend, Error, backlog};
 
 /// Where a machine leaves what others need to know of it: names of files in one folder, which QEMU starts in. They are relative
 /// because the address of a unix socket has at most 107 bytes.
@@ -31,16 +34,30 @@ impl Machine {
             .args(["-daemonize", "-pidfile", places.pid])
             .current_dir(folder)
             .stdin(Stdio::null());
+        // QEMU's child becomes this process's, which may trace it then where only descendants may be traced (Yama's ptrace_scope of 1).
+        let _ = set_child_subreaper(Some(getpid()));
         let output = command.output().map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => Error::MissingProgram { program: QEMU, package: QEMU_PACKAGE },
+            io::ErrorKind::NotFound => Error::MissingProgram { program: QEMU, package: QEMU_PACKAGE },
             _ => Error::system("start qemu")(error),
         })?;
+        let _ = set_child_subreaper(None);
         if output.status.success() {
+            // Where it is not allowed to, connections that come at once wait for each other. That is no reason to have no machine.
+            let _ = self.make_room(&folder.join(places.pid));
             return Ok(());
         }
         let words = String::from_utf8_lossy(&output.stderr);
         let last = words.lines().rfind(|line| !line.is_empty()).unwrap_or("no reason given");
         Err(Error::NotStarted(last.trim_start_matches("qemu-system-x86_64: ").to_owned()))
+    }
+
+    /// For connections that come at once to ports of the user network.
+    fn make_room(&self, pid_file: &Path) -> io::Result<()> {
+        let Some(network) = self.network.as_ref().filter(|network| network.backend == Backend::User) else {
+            return Ok(());
+        };
+        let number = fs::read_to_string(pid_file)?.trim().parse().ok().and_then(Pid::from_raw);
+        backlog::deepen(number.ok_or(io::ErrorKind::InvalidData)?, &network.forwards)
     }
 }
 

@@ -7,6 +7,7 @@
 
 pub mod accelerator;
 mod artifacts;
+mod backlog;
 mod console;
 mod detached;
 mod error;

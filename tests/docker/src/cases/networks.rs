@@ -1,7 +1,7 @@
 //! docker network, --network, -p.
 
 use std::io::Read as _;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -22,6 +22,7 @@ pub(super) const CASES: &[Entry] = &[
     ("networks/subnets_that_cannot_work_are_refused", subnets),
     ("networks/published_ports_answer", published),
     ("networks/published_ports_come_back_with_the_network", published_again),
+    ("networks/published_ports_take_connections_that_come_at_once", at_once),
 ];
 
 /// The address of a container on its only network.
@@ -196,5 +197,23 @@ fn published(docker: &Docker) -> anyhow::Result<()> {
     docker.ok(&["rm", "-f", "published"])?;
     docker.ok(&["start", "again"])?;
     docker.ok(&["rm", "-f", "again"])?;
+    Ok(())
+}
+
+fn at_once(docker: &Docker) -> anyhow::Result<()> {
+    /// What it takes a client to try again whose first attempt was dropped is a second (RFC 6298, 2.1).
+    const PATIENCE: Duration = Duration::from_millis(900);
+    let (port, address) = docker.published().first().context("no port is forwarded to this machine")?;
+    serve(docker, &["-p", &format!("{port}:80")], "crowded")?;
+    let address: SocketAddr = address.parse()?;
+    let streams = (0..24).map(|_| TcpStream::connect_timeout(&address, PATIENCE));
+    let streams = streams.collect::<Result<Vec<_>, _>>().context("a connection had to wait for others")?;
+    for mut stream in streams {
+        stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        ensure!(answer == "i am crowded\n", "{answer:?}");
+    }
+    docker.ok(&["rm", "-f", "crowded"])?;
     Ok(())
 }

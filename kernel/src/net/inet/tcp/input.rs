@@ -1,7 +1,7 @@
 //! What comes in by links: whose it is, and what nobody's gets.
 
 use super::endpoint::Way;
-use super::listener::Admission;
+use super::listener::{Admission, Origin};
 use super::remote;
 pub use super::tables::Tuple;
 use crate::error::Errno;
@@ -89,7 +89,7 @@ fn knock<'a>(
         // Without memory or a way back it is as if the SYN had been lost.
         let answered = route.and_then(|route| remote::answer(&listening, &listener, tuple, route, packet));
         if answered.is_err() {
-            let _ = listener.fill(None);
+            let _ = listener.fill(Origin::Remote, None);
         }
     }))
 }

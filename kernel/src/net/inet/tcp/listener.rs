@@ -17,6 +17,9 @@ use ostd::sync::SpinLock;
 
 /// The most sockets of this machine that wait for room in one backlog.
 const WAITING_MAX: usize = 4096;
+/// How many connections by links may be made at the same time, if the backlog is not longer: those that come at once all have a chance to be
+/// made. Each takes the memory of a whole connection.
+const BEGINNING_MIN: usize = 64;
 /// When beginnings are looked through for those that are none any more.
 const HALF_OPEN_SWEEP: usize = 1024;
 
@@ -31,13 +34,24 @@ pub struct Listener {
 #[derive(Debug, Default)]
 struct Queue {
     ready: VecDeque<Arc<TcpSocket>>,
-    /// Places for connections that are being made.
+    /// Places for connections of this machine that are being made.
     reserved: usize,
+    /// How many connections by links are being made. They are not part of the backlog yet (listen(2)).
+    beginning: usize,
     /// Local sockets that connect, for which there was no room: as if their SYN had been dropped, and they sent it again at the right moment.
     waiting: VecDeque<Arc<Endpoint>>,
     /// Connections by links that have a place and are being made, oldest first.
     half_open: VecDeque<Weak<Endpoint>>,
     is_closed: bool,
+}
+
+/// Where a connection that is being made comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// This machine.
+    Local,
+    /// A link.
+    Remote,
 }
 
 /// What a backlog says to one more connection.
@@ -90,15 +104,18 @@ impl Listener {
         Admission::Later
     }
 
-    /// Asks for a place for a connection by links. When there is none, the oldest that has one and is not made yet loses it: who floods a
-    /// listener with beginnings must not keep others out.
+    /// Asks for a place for a connection by links. While the backlog is full, its SYN is dropped. When too many are being made, the oldest of
+    /// them loses its place: who floods a listener with beginnings must not keep others out.
     pub fn admit_remote(&self) -> Admission {
         let mut queue = self.queue.lock();
         if queue.is_closed {
             return Admission::Refused;
         }
-        if queue.ready.len() + queue.reserved <= self.max() {
-            queue.reserved += 1;
+        if queue.ready.len() + queue.reserved > self.max() {
+            return Admission::Later;
+        }
+        if queue.beginning < self.max().max(BEGINNING_MIN) {
+            queue.beginning += 1;
             return Admission::Granted;
         }
         let oldest = queue.half_open.pop_front();
@@ -123,9 +140,16 @@ impl Listener {
     }
 
     /// Puts a connection into its place; it comes back if nobody listens any more.
-    pub fn fill(&self, connection: Option<Arc<TcpSocket>>) -> core::result::Result<(), Arc<TcpSocket>> {
+    pub fn fill(
+        &self,
+        origin: Origin,
+        connection: Option<Arc<TcpSocket>>,
+    ) -> core::result::Result<(), Arc<TcpSocket>> {
         let mut queue = self.queue.lock();
-        queue.reserved -= 1;
+        match origin {
+            Origin::Local => queue.reserved -= 1,
+            Origin::Remote => queue.beginning -= 1,
+        }
         let Some(connection) = connection else { return Ok(()) };
         if queue.is_closed {
             return Err(connection);

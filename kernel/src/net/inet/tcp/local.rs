@@ -1,7 +1,7 @@
 //! Connections between two sockets of one network namespace: made at once, and without segments.
 
 use super::endpoint::{Endpoint, Phase, Way, has_much_room};
-use super::listener::{Admission, Listener};
+use super::listener::{Admission, Listener, Origin};
 use super::socket::TcpSocket;
 use crate::error::Errno;
 use crate::net::Shutdown;
@@ -50,7 +50,7 @@ pub fn join(listening: &Endpoint, listener: &Arc<Listener>, client: &Arc<Endpoin
         other.finish(None);
     }
     // One that comes back is reset, as it is dropped.
-    let result = listener.fill(is_wanted.then_some(server));
+    let result = listener.fill(Origin::Local, is_wanted.then_some(server));
     if is_wanted {
         client.announce_change();
     }

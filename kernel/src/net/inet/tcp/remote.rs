@@ -6,7 +6,7 @@
 use super::device::Queues;
 use super::endpoint::{Endpoint, Phase, Way};
 use super::input::Tuple;
-use super::listener::Listener;
+use super::listener::{Listener, Origin};
 use super::queue::ByteQueue;
 use super::socket::TcpSocket;
 use crate::error::{Errno, Error, Result};
@@ -297,7 +297,7 @@ impl Remote {
             Some((listening, listener)) => {
                 let connection = TcpSocket::accepted(endpoint.clone());
                 // One that comes back is reset, as it is dropped.
-                if listener.fill(Some(connection)).is_ok() {
+                if listener.fill(Origin::Remote, Some(connection)).is_ok() {
                     listening.announce_arrival();
                 }
             }
@@ -308,7 +308,7 @@ impl Remote {
     fn finish(&self, errno: Option<Errno>) {
         let parent = self.parent.lock().take();
         if let Some((_, listener)) = parent {
-            let _ = listener.fill(None);
+            let _ = listener.fill(Origin::Remote, None);
         }
         self.alarm.cancel();
         self.take(usize::MAX, &self.endpoint.inbox);
