@@ -2,7 +2,7 @@
 //! before they run, and what their results mean.
 //!
 //! [`Program::check`] takes what user space hands over and yields a program that ends, stays within its data and its memory, and reads no
-//! memory that it has not written. [`Program::run`] runs it, [`Program::verdict_on_number`] finds out what it says of a call whatever the
+//! memory that it has not written. [`Program::run`] runs it, [`Program::always_allowed`] finds out which calls it allows whatever the
 //! arguments, [`Verdict`] is a result. Written by hand: the crates that there are run eBPF, or need an allocator and a standard library.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -10,12 +10,14 @@
 extern crate alloc;
 
 mod check;
+mod numbers;
 mod program;
 #[cfg(test)]
 mod tests;
 mod verdict;
 
 pub use check::Refused;
+pub use numbers::{NUMBERS, Numbers};
 pub use program::{Data, Instruction, Program};
 pub use verdict::{Verdict, precedence};
 

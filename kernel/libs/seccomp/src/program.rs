@@ -1,8 +1,6 @@
 //! [`Program`]: what was checked, and its execution.
 
-use super::verdict::Verdict;
 use alloc::boxed::Box;
-use core::convert::Infallible;
 
 /// An instruction as user space writes it (`struct sock_filter`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -118,34 +116,12 @@ impl Program {
     /// What it says of a call.
     pub fn run(&self, data: &Data) -> u32 {
         let words = data.words();
-        let word = |index: usize| Ok(words.get(index).copied().unwrap_or(0));
-        match self.run_on(word) {
-            Ok(value) => value,
-            Err(never) => {
-                let _: Infallible = never;
-                0
-            }
-        }
-    }
-
-    /// What it says of all calls with a number, whatever their arguments; `None` if that depends on them.
-    pub fn verdict_on_number(&self, number: u32, architecture: u32) -> Option<Verdict> {
-        let word = |index: usize| match index {
-            0 => Ok(number),
-            1 => Ok(architecture),
-            _ => Err(()),
-        };
-        self.run_on(word).ok().map(Verdict::of)
-    }
-
-    /// Runs it on data of which `word` gives one at a time; ends early with the first error.
-    fn run_on<E>(&self, word: impl Fn(usize) -> Result<u32, E>) -> Result<u32, E> {
         let (mut a, mut x, mut memory) = (0u32, 0u32, [0u32; MEMORY_WORDS]);
         let mut ops = self.ops.iter();
         while let Some(op) = ops.next() {
             let value = |source: Source| if let Source::Constant(value) = source { value } else { x };
             match *op {
-                Op::LoadWord(index) => a = word(index.into())?,
+                Op::LoadWord(index) => a = words.get(usize::from(index)).copied().unwrap_or(0),
                 Op::Load(value) => a = value,
                 Op::LoadMemory(cell) => a = memory[usize::from(cell) % MEMORY_WORDS],
                 Op::LoadX(value) => x = value,
@@ -155,7 +131,7 @@ impl Program {
                 // Dividing by zero ends the program with 0, as it does for packets.
                 Op::Alu(Alu::Divide, source) => match a.checked_div(value(source)) {
                     Some(quotient) => a = quotient,
-                    None => return Ok(0),
+                    None => return 0,
                 },
                 Op::Alu(alu, source) => a = alu.apply(a, value(source)),
                 Op::Negate => a = a.wrapping_neg(),
@@ -166,11 +142,11 @@ impl Program {
                 }
                 Op::MoveToX => x = a,
                 Op::MoveFromX => a = x,
-                Op::Return(value) => return Ok(value.unwrap_or(a)),
+                Op::Return(value) => return value.unwrap_or(a),
             }
         }
         // Not reached: the last instruction returns. If it were, nothing would be allowed.
-        Ok(0)
+        0
     }
 }
 
@@ -181,7 +157,7 @@ fn skip_ops(ops: &mut core::slice::Iter<'_, Op>, count: usize) {
 
 impl Alu {
     #[inline]
-    fn apply(self, a: u32, b: u32) -> u32 {
+    pub(super) fn apply(self, a: u32, b: u32) -> u32 {
         match self {
             Self::Add => a.wrapping_add(b),
             Self::Subtract => a.wrapping_sub(b),
@@ -199,7 +175,7 @@ impl Alu {
 
 impl Test {
     #[inline]
-    fn holds(self, a: u32, b: u32) -> bool {
+    pub(super) fn holds(self, a: u32, b: u32) -> bool {
         match self {
             Self::Equal => a == b,
             Self::Greater => a > b,

@@ -1,6 +1,6 @@
 extern crate std;
 
-use super::{Data, INSTRUCTIONS_MAX, Instruction, Program, Refused, Verdict, precedence};
+use super::{Data, INSTRUCTIONS_MAX, Instruction, NUMBERS, Program, Refused, Verdict, precedence};
 use proptest::prelude::*;
 use std::vec;
 use std::vec::Vec;
@@ -117,27 +117,48 @@ fn bad_programs_are_refused() {
     assert!(Program::check(&vec![op(RET_K, 0); INSTRUCTIONS_MAX]).is_ok());
 }
 
+fn allowed(instructions: &[Instruction]) -> Vec<usize> {
+    let allowed = Program::check(instructions).unwrap().always_allowed(ARCH).unwrap();
+    (0..NUMBERS + 64).filter(|number| allowed.contains(*number)).collect()
+}
+
 #[test]
-fn verdicts_on_numbers_alone_are_found() {
+fn what_is_allowed_whatever_the_arguments_is_found() {
     // Number 39 is allowed, 40 depends on its first argument, the rest fails.
-    let program = Program::check(&[
-        op(LD_ABS, 4),
-        branch(JEQ_K, ARCH, 0, 5),
-        op(LD_ABS, 0),
-        branch(JEQ_K, 39, 4, 0),
-        branch(JEQ_K, 40, 0, 2),
-        op(LD_ABS, 16),
-        branch(JEQ_K, 1, 1, 0),
-        op(RET_K, ERRNO | 1),
-        op(RET_K, ALLOW),
-    ])
-    .unwrap();
-    assert_eq!(program.verdict_on_number(39, ARCH), Some(Verdict::Allow));
-    assert_eq!(program.verdict_on_number(40, ARCH), None);
-    assert_eq!(program.verdict_on_number(41, ARCH), Some(Verdict::Errno(1)));
-    assert_eq!(program.verdict_on_number(39, 3), Some(Verdict::Errno(1)));
+    let program = |architecture: u32| {
+        [
+            op(LD_ABS, 4),
+            branch(JEQ_K, architecture, 0, 5),
+            op(LD_ABS, 0),
+            branch(JEQ_K, 39, 4, 0),
+            branch(JEQ_K, 40, 0, 2),
+            op(LD_ABS, 16),
+            branch(JEQ_K, 1, 1, 0),
+            op(RET_K, ERRNO | 1),
+            op(RET_K, ALLOW),
+        ]
+    };
+    assert_eq!(allowed(&program(ARCH)), [39]);
+    assert!(allowed(&program(3)).is_empty());
+    let program = Program::check(&program(ARCH)).unwrap();
     assert_eq!(Verdict::of(program.run(&data(40, 1))), Verdict::Allow);
     assert_eq!(Verdict::of(program.run(&data(40, 2))), Verdict::Errno(1));
+}
+
+#[test]
+fn numbers_are_told_apart_by_every_test() {
+    let numbers = |code: u16, constant: u32| {
+        allowed(&[op(LD_ABS, 0), branch(code, constant, 0, 1), op(RET_K, ALLOW), op(RET_K, ERRNO)])
+    };
+    let expected = |holds: fn(u32, u32) -> bool, constant: u32| -> Vec<usize> {
+        (0..NUMBERS).filter(|number| holds(*number as u32, constant)).collect()
+    };
+    for constant in [0, 1, 63, 64, 65, 0x55, 300, 511, 512, 0x4000_0000, 0x4000_0004, u32::MAX] {
+        assert_eq!(numbers(0x15, constant), expected(|number, constant| number == constant, constant));
+        assert_eq!(numbers(0x25, constant), expected(|number, constant| number > constant, constant));
+        assert_eq!(numbers(0x35, constant), expected(|number, constant| number >= constant, constant));
+        assert_eq!(numbers(0x45, constant), expected(|number, constant| number & constant != 0, constant));
+    }
 }
 
 #[test]
@@ -170,13 +191,13 @@ proptest! {
     #[test]
     fn what_passes_the_check_runs_to_its_end(
         instructions in prop::collection::vec(instruction(), 1..12),
-        number: u32,
+        number in 0..NUMBERS,
         first: u64,
     ) {
         if let Ok(program) = Program::check(&instructions) {
-            let value = program.run(&data(number, first));
-            if let Some(verdict) = program.verdict_on_number(number, ARCH) {
-                prop_assert_eq!(verdict, Verdict::of(value));
+            let value = program.run(&data(number as u32, first));
+            if program.always_allowed(ARCH).unwrap().contains(number) {
+                prop_assert_eq!(Verdict::of(value), Verdict::Allow);
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::error::{Errno, Result};
 use alloc::sync::Arc;
-use coffer_seccomp::{Data, Program, Verdict, precedence};
+use coffer_seccomp::{Data, Numbers, Program, Verdict, precedence};
 use core::sync::atomic::{AtomicU32, Ordering};
 
 /// `AUDIT_ARCH_X86_64`.
@@ -12,8 +12,6 @@ pub(super) const ARCHITECTURE: u32 = 0xc000_003e;
 const COST_MAX: usize = 32768;
 /// What a filter costs beside its instructions.
 const OVERHEAD: usize = 4;
-/// Calls with a smaller number are looked at once, when a filter is attached.
-const KNOWN_CALLS: usize = 512;
 /// How often one filter may write to the log: a program can make as many calls as it likes.
 const LOGGED_MAX: u32 = 32;
 
@@ -29,42 +27,29 @@ pub struct Filter {
     cost: usize,
     /// How many there are in the row.
     pub count: usize,
-    /// Calls that all in the row allow whatever the arguments, a bit each.
-    allowed: [u64; KNOWN_CALLS / 64],
+    /// Calls that all in the row allow whatever the arguments.
+    pub(super) allowed: Numbers,
 }
 
 impl Filter {
     /// ENOMEM if all in the row together are too long.
     pub(super) fn new(program: Program, before: Option<Arc<Self>>, logs: bool) -> Result<Self> {
-        let (cost, count, mut allowed) = match &before {
-            None => (0, 0, [u64::MAX; KNOWN_CALLS / 64]),
+        let (cost, count, allowed) = match &before {
+            None => (0, 0, Numbers::ALL),
             Some(before) => (before.cost, before.count, before.allowed),
         };
         let cost = cost + program.len() + OVERHEAD;
         if cost > COST_MAX + OVERHEAD || ostd::mm::is_exhausted() {
             return Err(Errno::ENOMEM.into());
         }
-        for (word, bits) in allowed.iter_mut().enumerate() {
-            for bit in 0..64 {
-                let number = (word * 64 + bit) as u32;
-                if program.verdict_on_number(number, ARCHITECTURE) != Some(Verdict::Allow) {
-                    *bits &= !(1 << bit);
-                }
-            }
-        }
+        let own = program.always_allowed(ARCHITECTURE).map_err(|_| Errno::ENOMEM)?;
+        let allowed = allowed.and(own);
         Ok(Self { program, before, logs, logged: AtomicU32::new(0), cost, count: count + 1, allowed })
     }
 
     /// Whether `other` is this one or one before it.
     pub(super) fn comes_after(&self, other: &Arc<Self>) -> bool {
         self.row().any(|filter| core::ptr::eq(filter, Arc::as_ptr(other)))
-    }
-
-    /// Whether a call is allowed whatever its arguments.
-    #[inline]
-    pub(super) fn always_allows(&self, number: u64) -> bool {
-        let number = number as usize;
-        self.allowed.get(number / 64).is_some_and(|bits| bits >> (number % 64) & 1 != 0)
     }
 
     /// What all in the row together say of a call, and which of them.

@@ -24,14 +24,14 @@ pub enum Judgement {
 /// The largest error number that a call can return.
 const ERRNO_MAX: u16 = 4095;
 
-/// Asks the current thread's filters.
+/// Asks the current thread's filters about a call that they do not [always allow](super::Seccomp::always_allows).
 pub fn judge(context: &Context<'_>, number: u64, arguments: &[u64; 6]) -> Judgement {
     match context.thread.seccomp.mode() {
         Mode::Off => Judgement::Serve,
         Mode::Strict => judge_strictly(context, number),
         Mode::Filter => match context.thread.seccomp.filter() {
-            Some(filter) if !filter.always_allows(number) => judge_by(&filter, context, number, arguments),
-            _ => Judgement::Serve,
+            Some(filter) => judge_by(&filter, context, number, arguments),
+            None => Judgement::Serve,
         },
     }
 }

@@ -15,8 +15,8 @@ use crate::process::TREE;
 use crate::process::credentials::Capability;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use coffer_seccomp::Program;
-use core::sync::atomic::{AtomicU8, Ordering};
+use coffer_seccomp::{NUMBERS, Numbers, Program};
+use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use ostd::sync::SpinLock;
 
 /// What a thread may call.
@@ -36,6 +36,9 @@ pub enum Mode {
 pub struct Seccomp {
     /// A [`Mode`]: a load on the way into every call.
     mode: AtomicU8,
+    /// The calls that it may make whatever the arguments are, a copy of its filters' word for them: most calls are decided by one bit, for
+    /// which nobody is locked or counted.
+    allowed: [AtomicU64; NUMBERS / 64],
     filter: SpinLock<Option<Arc<Filter>>>,
 }
 
@@ -43,6 +46,13 @@ impl Seccomp {
     /// Whether anything is forbidden.
     pub fn is_on(&self) -> bool {
         self.mode.load(Ordering::Acquire) != Mode::Off as u8
+    }
+
+    /// Whether something is forbidden, but never this call.
+    #[inline]
+    pub fn always_allows(&self, number: u64) -> bool {
+        let word = self.allowed.get((number / 64) as usize);
+        word.is_some_and(|word| word.load(Ordering::Relaxed) >> (number % 64) & 1 != 0)
     }
 
     /// What it may call.
@@ -67,7 +77,11 @@ impl Seccomp {
     }
 
     fn set(&self, filter: Option<Arc<Filter>>, mode: Mode) {
+        let allowed = filter.as_ref().map_or(Numbers::NONE, |filter| filter.allowed);
         let old = core::mem::replace(&mut *self.filter.lock(), filter);
+        for (own, allowed) in self.allowed.iter().zip(allowed.words) {
+            own.store(allowed, Ordering::Relaxed);
+        }
         self.mode.store(mode as u8, Ordering::Release);
         drop(old);
     }
