@@ -12,7 +12,7 @@ use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use coffer_interval_map::IntervalMap;
 use core::ops::Range;
-use core::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use ostd::mm::{PAGE_SIZE, PageFlags, USER_END, Vaddr, VmSpace};
 use ostd::sync::RwLock;
 
@@ -28,6 +28,8 @@ pub struct AddressSpace {
     peak_resident: AtomicUsize,
     /// The number of the [`Account`] that pays for its pages.
     account: AtomicU16,
+    /// The expedited commands of membarrier(2) that its process has registered for.
+    barriers: AtomicU32,
 }
 
 /// The areas and what is counted over them.
@@ -89,6 +91,7 @@ impl AddressSpace {
             faults: FaultCounts::default(),
             peak_resident: AtomicUsize::new(0),
             account: AtomicU16::new(0),
+            barriers: AtomicU32::new(0),
         }))
     }
 
@@ -111,6 +114,21 @@ impl AddressSpace {
     /// Names who pays for pages that it gets from now on.
     pub fn set_account(&self, account: Account) {
         self.account.store(account.number(), Ordering::Relaxed);
+    }
+
+    /// Commands of membarrier(2) that its process has registered for.
+    pub fn barriers(&self) -> u32 {
+        self.barriers.load(Ordering::SeqCst)
+    }
+
+    /// Registers for more of them.
+    pub fn add_barriers(&self, commands: u32) {
+        self.barriers.fetch_or(commands, Ordering::SeqCst);
+    }
+
+    /// Makes all CPUs that run one of its threads pass a full memory barrier and a serializing instruction.
+    pub fn synchronize(&self) {
+        self.space.synchronize();
     }
 
     /// Pages by kind.

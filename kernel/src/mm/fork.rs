@@ -15,6 +15,7 @@ impl AddressSpace {
     pub fn fork(&self) -> Result<Arc<Self>> {
         let child = Self::with_layout(self.layout)?;
         child.set_account(self.account());
+        child.add_barriers(self.barriers());
         // For writing: no fault may slip a page in between the walk over the areas and that over the pages.
         let areas = self.areas.write();
         let mut copies = child.areas.write();

@@ -4,7 +4,7 @@ use super::share::Share;
 use alloc::sync::Arc;
 use coffer_run_queue::{IDLE_WEIGHT, Rank, virtual_ns, weight};
 use core::any::Any;
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU16, AtomicU32, AtomicU64, Ordering};
 use ostd::sync::SpinLock;
 use ostd::task::Task;
 
@@ -30,6 +30,8 @@ pub struct Entity {
     policy: AtomicU32,
     priority: AtomicU32,
     nice: AtomicI32,
+    /// What ioprio_set(2) has set.
+    io_priority: AtomicU16,
     /// CPUs that it wants to run on, by bit.
     affinity: AtomicU64,
     /// CPUs that its control group has, by bit.
@@ -87,6 +89,7 @@ impl Default for Entity {
             policy: AtomicU32::new(Policy::Other as u32),
             priority: AtomicU32::new(0),
             nice: AtomicI32::new(0),
+            io_priority: AtomicU16::new(0),
             affinity: AtomicU64::new(u64::MAX),
             allowed: AtomicU64::new(u64::MAX),
             reset_on_fork: AtomicBool::new(false),
@@ -103,6 +106,7 @@ impl Default for Entity {
 impl Entity {
     fn for_child(&self) -> Self {
         let child = Self::default();
+        child.set_io_priority(self.io_priority());
         child.affinity.store(self.affinity.load(Ordering::Relaxed), Ordering::Relaxed);
         child.set_allowed(self.allowed());
         child.set_share(self.share());
@@ -141,6 +145,16 @@ impl Entity {
     /// Sets it, cut to the range.
     pub fn set_nice(&self, nice: i32) {
         self.nice.store(nice.clamp(-20, 19), Ordering::Relaxed);
+    }
+
+    /// Class and level for transfers of disks, as ioprio_set(2) puts them together; 0: none.
+    pub fn io_priority(&self) -> u16 {
+        self.io_priority.load(Ordering::Relaxed)
+    }
+
+    /// Sets it. Disks serve requests as they come, whatever it is.
+    pub fn set_io_priority(&self, priority: u16) {
+        self.io_priority.store(priority, Ordering::Relaxed);
     }
 
     /// CPUs that it may run on: of those that its control group has, the ones that it wants, or all if it wants none of them.

@@ -286,6 +286,8 @@ syscalls! {
     248 add_key Errno::ENOSYS, absent "no keyrings";
     249 request_key Errno::ENOSYS, absent "no keyrings";
     250 keyctl Errno::ENOSYS, absent "no keyrings";
+    251 ioprio_set sched::io_priority::sys_ioprio_set, full;
+    252 ioprio_get sched::io_priority::sys_ioprio_get, full;
     253 inotify_init event::inotify::sys_inotify_init, full;
     254 inotify_add_watch event::inotify::sys_inotify_add_watch, partial "IN_EXCL_UNLINK is ignored; IN_UNMOUNT does not come";
     255 inotify_rm_watch event::inotify::sys_inotify_rm_watch, full;
@@ -355,7 +357,7 @@ syscalls! {
     321 bpf Errno::ENOSYS, absent "no BPF programs";
     322 execveat process::execve::sys_execveat, full;
     323 userfaultfd Errno::ENOSYS, absent "page faults are not served by user space";
-    324 membarrier Errno::ENOSYS, absent "programs fall back on fences of their own; needs an answered interrupt to all CPUs";
+    324 membarrier sched::barrier::sys_membarrier, partial "no commands for restartable sequences";
     325 mlock2 mm::mlock::sys_mlock2, full;
     326 copy_file_range fs::copy::sys_copy_file_range, full;
     327 preadv2 fs::vectored::sys_preadv2, partial "RWF_NOWAIT may wait";

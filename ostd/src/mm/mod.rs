@@ -26,6 +26,13 @@ pub use vm_space::{Cursor, PageFlags, VmSpace};
 #[cfg(target_os = "none")]
 pub(crate) use early::EarlyMap;
 
+/// Makes all CPUs pass a full memory barrier, and waits for that. Do not hold a lock that others take with interrupts off.
+#[cfg(target_os = "none")]
+pub fn synchronize_cpus() {
+    // An order to forget no pages: what counts is that it is answered.
+    tlb::flush_kernel(0, 0);
+}
+
 /// A physical address.
 pub type Paddr = usize;
 /// A virtual address.

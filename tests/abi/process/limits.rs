@@ -19,6 +19,7 @@ cases!("process":
     a_file_past_its_limit_gives_sigxfsz,
     an_unknown_limit_fails_with_einval,
     mapping_past_the_address_space_limit_fails_with_enomem,
+    io_priorities_read_back_and_are_inherited,
 );
 
 fn limits_read_back_and_are_inherited() -> Outcome {
@@ -86,5 +87,34 @@ fn mapping_past_the_address_space_limit_fails_with_enomem() -> Outcome {
     setrlimit(Resource::RLIMIT_AS, 64 << 20, 64 << 20)?;
     check_fails!(crate::memory::Mapping::anonymous(128 << 20), ENOMEM);
     crate::memory::Mapping::anonymous(1 << 20)?;
+    Ok(())
+}
+
+fn io_priorities_read_back_and_are_inherited() -> Outcome {
+    const PROCESS: usize = 1;
+    const USER: usize = 3;
+    let class = |class: usize, level: usize| class << 13 | level;
+    let get = |which: usize, who: usize| harmless(libc::SYS_ioprio_get, [which, who]);
+    let set = |value: usize| harmless(libc::SYS_ioprio_set, [PROCESS, 0, value]);
+    let (real_time, best_effort, idle) = (1, 2, 3);
+    set(class(best_effort, 6))?;
+    check_eq!(get(PROCESS, 0)?, class(best_effort, 6));
+    child::passes(|| {
+        check_eq!(get(PROCESS, 0)?, class(best_effort, 6));
+        set(class(idle, 0))?;
+        check_eq!(get(PROCESS, 0)?, class(idle, 0));
+        Ok(())
+    })?;
+    check_eq!(get(PROCESS, 0)?, class(best_effort, 6));
+    set(class(real_time, 0))?;
+    check_eq!(get(USER, 0)?, class(real_time, 0));
+    check_fails!(set(class(best_effort, 8)), EINVAL);
+    check_fails!(set(class(0, 1)), EINVAL);
+    check_fails!(set(class(7, 0)), EINVAL);
+    check_fails!(get(0, 0), EINVAL);
+    check_fails!(get(PROCESS, 0x3fff_ffff), ESRCH);
+    nix::unistd::setuid(Uid::from_raw(1000))?;
+    check_fails!(set(class(real_time, 1)), EPERM);
+    check_fails!(harmless(libc::SYS_ioprio_set, [PROCESS, 1, class(best_effort, 1)]), EPERM);
     Ok(())
 }

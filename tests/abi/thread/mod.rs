@@ -2,9 +2,11 @@
 
 use crate::case::Case;
 
+mod barrier;
 mod futex;
 mod processors;
 mod pthread;
 mod stress;
 
-pub const CASES: &[&[Case]] = &[pthread::CASES, futex::CASES, stress::CASES, processors::CASES];
+pub const CASES: &[&[Case]] =
+    &[pthread::CASES, futex::CASES, barrier::CASES, stress::CASES, processors::CASES];

@@ -32,17 +32,20 @@ pub fn sys_ioctl(fd: Fd, command: u32, argument: usize, context: &mut Context<'_
             let block_size = file.inode()?.metadata().block_size;
             UserPtr::<i32>::new(argument).write(&(block_size as i32))?;
         }
-        FIOQSIZE | FIONREAD if file.inode()?.access().file_type == FileType::Regular => {
-            let size = file.inode()?.size();
-            if command == FIOQSIZE {
-                UserPtr::<i64>::new(argument).write(&(size as i64))?;
-            } else {
-                let left = size.saturating_sub(*file.position().lock());
-                UserPtr::<i32>::new(argument).write(&(left.min(i32::MAX as u64) as i32))?;
-            }
+        FIOQSIZE if file.inode()?.access().file_type == FileType::Regular => {
+            UserPtr::<i64>::new(argument).write(&(file.inode()?.size() as i64))?;
         }
         FICLONE | FICLONERANGE | FIDEDUPERANGE => return Err(Errno::EOPNOTSUPP.into()),
-        _ => return file.ops().clone().ioctl(&file, command, argument, context),
+        _ => {
+            let result = file.ops().clone().ioctl(&file, command, argument, context);
+            let is_unknown = matches!(&result, Err(error) if error.errno() == Errno::ENOTTY);
+            // Files of the kernel's own count as regular, and know better how much there is to read.
+            if !is_unknown || command != FIONREAD || file.inode()?.access().file_type != FileType::Regular {
+                return result;
+            }
+            let left = file.inode()?.size().saturating_sub(*file.position().lock());
+            UserPtr::<i32>::new(argument).write(&(left.min(i32::MAX as u64) as i32))?;
+        }
     }
     Ok(0)
 }

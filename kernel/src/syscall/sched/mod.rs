@@ -2,6 +2,8 @@
 
 pub mod affinity;
 pub mod attributes;
+pub mod barrier;
+pub mod io_priority;
 pub mod policy;
 pub mod priority;
 pub mod yielding;

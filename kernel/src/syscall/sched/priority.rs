@@ -49,7 +49,8 @@ pub(super) fn may_have(process: &Process, nice: i32) -> bool {
     (20 - nice) as u64 <= process.rlimit(Resource::Nice).0
 }
 
-fn chosen(which: u32, who: u32, context: &Context<'_>) -> Result<Vec<Arc<Thread>>> {
+/// Threads by PRIO_PROCESS, PRIO_PGRP or PRIO_USER and an id.
+pub(super) fn chosen(which: u32, who: u32, context: &Context<'_>) -> Result<Vec<Arc<Thread>>> {
     let find = |number| context.process.pid_namespace().find(number);
     let mut threads = Vec::new();
     match (which, who) {

@@ -85,6 +85,16 @@ impl VmSpace {
         self.resident.load(Ordering::Relaxed)
     }
 
+    /// Makes every CPU that runs a task of this space pass a full memory barrier and a serializing instruction (the return from an interrupt), and
+    /// waits for that; the caller's CPU passes a barrier. What enters the space meanwhile does so by a barrier, too. Do not hold a lock that others
+    /// take with interrupts off.
+    pub fn synchronize(&self) {
+        // An order to forget no pages: what counts is that it is answered.
+        self.flush(0, 0, false);
+        // Returning from a system call does not serialize.
+        let _ = core::arch::x86_64::__cpuid(0);
+    }
+
     fn identity(&self) -> usize {
         core::ptr::from_ref(self).expose_provenance()
     }
