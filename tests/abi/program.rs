@@ -33,6 +33,10 @@ pub fn play(arguments: &[String]) -> Option<i32> {
                 .all(|_| crate::raw::harmless(number(0).into(), []) == Err(nix::errno::Errno::ENOSYS));
             Some(i32::from(!all_fail))
         }
+        "@cat-status" => {
+            print!("{}", std::fs::read_to_string("/proc/self/status").unwrap_or_default());
+            Some(0)
+        }
         "@pid" => {
             println!("{}", std::process::id());
             Some(0)

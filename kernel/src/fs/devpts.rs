@@ -150,8 +150,8 @@ impl Options {
             };
             match key {
                 b"newinstance" => {}
-                b"uid" => options.uid = Some(number(10)?),
-                b"gid" => options.gid = Some(number(10)?),
+                b"uid" => options.uid = Some(request.start.credentials.kernel_uid(number(10)?)?),
+                b"gid" => options.gid = Some(request.start.credentials.kernel_gid(number(10)?)?),
                 b"mode" => options.permissions = number(8)? & 0o7777,
                 b"ptmxmode" => options.multiplexer_permissions = number(8)? & 0o7777,
                 b"max" => options.max = number(10)?.min(MAX),
@@ -167,18 +167,23 @@ impl FileSystem for Driver {
         "devpts"
     }
 
+    fn is_for_all(&self) -> bool {
+        true
+    }
+
     fn mount(&self, request: &MountRequest<'_>) -> Result<Arc<SuperBlock>> {
         let defaults =
             Options { uid: None, gid: None, permissions: 0o600, multiplexer_permissions: 0, max: MAX };
         let options = defaults.parse(request)?;
         let volume = Arc::new(Volume::new(allocate_device()));
         let device = volume.device();
+        let own = &request.start.credentials;
         let multiplexer = Node::new(
             device,
             PTMX_INODE,
             pty::multiplexer_device(),
             options.multiplexer_permissions,
-            (options.uid.unwrap_or(0), options.gid.unwrap_or(0)),
+            (options.uid.unwrap_or(own.fsuid()), options.gid.unwrap_or(own.fsgid())),
             Weak::new(),
         );
         let instance = Arc::new(Instance {
@@ -207,7 +212,10 @@ struct Ops(Arc<Instance>);
 impl SuperBlockOps for Ops {
     fn show_options(&self, out: &mut Vec<u8>) {
         let options = *self.0.options.lock();
-        for (key, id) in [("uid", options.uid), ("gid", options.gid)] {
+        let reader = Thread::current().map(|thread| thread.process().credentials());
+        let uid = options.uid.map(|uid| reader.as_ref().map_or(uid, |reader| reader.shown_uid(uid)));
+        let gid = options.gid.map(|gid| reader.as_ref().map_or(gid, |reader| reader.shown_gid(gid)));
+        for (key, id) in [("uid", uid), ("gid", gid)] {
             if let Some(id) = id {
                 out.extend_from_slice(format!(",{key}={id}").as_bytes());
             }

@@ -12,6 +12,7 @@ use super::vfs::lookup::NAME_MAX;
 use super::vfs::mount::{Mount, MountFlags};
 use super::vfs::mount_ns::MountNs;
 use crate::error::{Errno, Error, Result};
+use crate::process::namespace::user::UserNamespace;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -27,7 +28,7 @@ pub fn mount_root(archive: &[u8]) -> Result<Arc<MountNs>> {
     let root = super_block.root().clone();
     let count = unpack(archive, &root)?;
     log::info!("initramfs: {count} entries");
-    Ok(MountNs::new(Mount::new(super_block, root, b"rootfs", MountFlags::empty())))
+    Ok(MountNs::new(Mount::new(super_block, root, b"rootfs", MountFlags::empty()), UserNamespace::initial()))
 }
 
 /// Unpacks an archive below `root`; returns how many entries it had.

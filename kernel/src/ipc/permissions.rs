@@ -2,6 +2,7 @@
 
 use crate::error::{Errno, Result};
 use crate::process::credentials::{Capability, Credentials};
+use crate::thread::Thread;
 use coffer_abi_types::ipc::ipc64_perm;
 
 /// The permission bits.
@@ -38,9 +39,13 @@ pub struct Owner {
     pub mode: u32,
 }
 
-impl From<ipc64_perm> for Owner {
-    fn from(perm: ipc64_perm) -> Self {
-        Self { uid: perm.uid, gid: perm.gid, mode: perm.mode }
+impl Owner {
+    /// What `caller` says in IPC_SET.
+    ///
+    /// # Errors
+    /// EINVAL for an id that the caller's user namespace does not have.
+    pub fn said(perm: ipc64_perm, caller: &Credentials) -> Result<Self> {
+        Ok(Self { uid: caller.kernel_uid(perm.uid)?, gid: caller.kernel_gid(perm.gid)?, mode: perm.mode })
     }
 }
 
@@ -63,7 +68,7 @@ impl Permissions {
         } else {
             self.mode
         };
-        if wanted & !granted == 0 || credentials.has(Capability::IpcOwner) {
+        if wanted & !granted == 0 || has_here(credentials, Capability::IpcOwner) {
             return Ok(());
         }
         Err(Errno::EACCES.into())
@@ -72,7 +77,7 @@ impl Permissions {
     /// EPERM unless `credentials` are the owner's or the creator's (IPC_SET, IPC_RMID).
     pub fn check_owner(&self, credentials: &Credentials) -> Result<()> {
         let uid = credentials.uid[1];
-        if uid == self.uid || uid == self.creator.0 || credentials.has(Capability::SysAdmin) {
+        if uid == self.uid || uid == self.creator.0 || has_here(credentials, Capability::SysAdmin) {
             return Ok(());
         }
         Err(Errno::EPERM.into())
@@ -87,15 +92,24 @@ impl Permissions {
 
     /// As IPC_STAT shows them.
     pub fn to_abi(self, id: i32) -> ipc64_perm {
+        let reader = Thread::current().map(|thread| thread.process().credentials());
+        let user = |uid| reader.as_ref().map_or(uid, |reader| reader.shown_uid(uid));
+        let group = |gid| reader.as_ref().map_or(gid, |reader| reader.shown_gid(gid));
         ipc64_perm {
             key: self.key,
-            uid: self.uid,
-            gid: self.gid,
-            cuid: self.creator.0,
-            cgid: self.creator.1,
+            uid: user(self.uid),
+            gid: group(self.gid),
+            cuid: user(self.creator.0),
+            cgid: group(self.creator.1),
             mode: self.mode,
             seq: (id >> super::objects::INDEX_BITS) as u16,
             ..ipc64_perm::default()
         }
     }
+}
+
+/// Whether `credentials` have `capability` over the calling thread's namespace, in which it found the object.
+pub fn has_here(credentials: &Credentials, capability: Capability) -> bool {
+    let namespaces = Thread::current().and_then(|thread| thread.namespaces().ok());
+    namespaces.is_some_and(|all| credentials.has_in(all.ipc.owner(), capability))
 }

@@ -3,7 +3,7 @@
 //! Every area that shows a segment holds that file, so their number is the file's count of holders. Once IPC_RMID has marked a segment, the
 //! table holds it weakly: with the last area goes the memory, and what is left of it leaves the table.
 
-use super::permissions::{EXECUTE, READ, WRITE};
+use super::permissions::{EXECUTE, READ, WRITE, has_here};
 use super::trace::Trace;
 use super::{Objects, Owner, Permissions, objects};
 use crate::error::{Errno, Error, Result};
@@ -263,7 +263,7 @@ impl Segment {
     pub fn set_locked(&self, is_locked: bool, process: &Process) -> Result<()> {
         let credentials = process.credentials();
         let mut state = self.state.lock();
-        if !credentials.has(Capability::IpcLock) {
+        if !has_here(&credentials, Capability::IpcLock) {
             state.permissions.check_owner(&credentials)?;
             if is_locked && Limits::of(process).locked == 0 {
                 return Err(Errno::EPERM.into());

@@ -34,7 +34,7 @@ pub fn link_ioctl(command: u32, argument: usize, context: &mut Context<'_>) -> R
             show(&namespace, command, UserPtr::new(argument))
         }
         SIOCSIFFLAGS | SIOCSIFADDR | SIOCSIFNETMASK | SIOCSIFMTU | SIOCSIFHWADDR => {
-            if !context.process.credentials().has(Capability::NetAdmin) {
+            if !context.process.credentials().has_in(namespace.owner(), Capability::NetAdmin) {
                 return Err(Errno::EPERM.into());
             }
             change(&namespace, command, &UserPtr::<ifreq>::new(argument).read()?)

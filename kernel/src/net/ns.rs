@@ -32,6 +32,7 @@ use super::settings::Settings;
 use super::{teardown, timers};
 use crate::error::{Errno, Error, Result};
 use crate::process::namespace::NamespaceId;
+use crate::process::namespace::user::UserNamespace;
 use crate::thread::Thread;
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -57,6 +58,7 @@ const MAX_ROUTES: usize = 65536;
 pub struct NetNs {
     id: NamespaceId,
     loopback: Arc<Link>,
+    owner: Arc<UserNamespace>,
     tables: SpinLock<Tables>,
     generation: AtomicU64,
     backlog: Backlog,
@@ -97,7 +99,7 @@ pub fn configure() -> Configuration {
     Configuration { _alone: ALONE.lock() }
 }
 
-static INITIAL: Lazy<Arc<NetNs>> = Lazy::new(|| NetNs::with_id(INITIAL_ID));
+static INITIAL: Lazy<Arc<NetNs>> = Lazy::new(|| NetNs::with_id(INITIAL_ID, UserNamespace::initial()));
 
 impl NetNs {
     /// The initial one.
@@ -109,14 +111,14 @@ impl NetNs {
     ///
     /// # Errors
     /// ENOMEM when memory is short.
-    pub fn new() -> Result<Arc<Self>> {
+    pub fn new(owner: &Arc<UserNamespace>) -> Result<Arc<Self>> {
         if ostd::mm::is_exhausted() {
             return Err(Errno::ENOMEM.into());
         }
-        Ok(Self::with_id(NamespaceId::allocate()))
+        Ok(Self::with_id(NamespaceId::allocate(), owner))
     }
 
-    fn with_id(id: NamespaceId) -> Arc<Self> {
+    fn with_id(id: NamespaceId, owner: &Arc<UserNamespace>) -> Arc<Self> {
         let loopback = loopback::new();
         loopback.set_index(1);
         let tables =
@@ -127,6 +129,7 @@ impl NetNs {
             Self {
                 id,
                 loopback,
+                owner: owner.clone(),
                 tables: SpinLock::new(tables),
                 generation: AtomicU64::new(0),
                 backlog: Backlog::default(),
@@ -148,6 +151,11 @@ impl NetNs {
     /// ESRCH for a thread that is at its end.
     pub fn current() -> Result<Arc<Self>> {
         Ok(Thread::current().ok_or(Errno::ESRCH)?.namespaces()?.net.clone())
+    }
+
+    /// The user namespace that owns it.
+    pub fn owner(&self) -> &Arc<UserNamespace> {
+        &self.owner
     }
 
     /// Its number for /proc/PID/ns/net.

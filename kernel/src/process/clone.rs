@@ -2,6 +2,7 @@
 
 use super::group::ProcessGroup;
 use super::namespace::Namespaces;
+use super::namespace::enter;
 use super::namespace::pid::PidNamespace;
 use super::pid::Pid;
 use super::rlimit::{INFINITY, Resource};
@@ -10,7 +11,7 @@ use crate::cgroup::{Membership, Reservation};
 use crate::context::Context;
 use crate::error::{Errno, Error, Result};
 use crate::fs::cgroupfs;
-use crate::process::credentials::Capability;
+use crate::process::credentials::{Capability, Credentials};
 use crate::signal::Signal;
 use crate::signal::state::NO_ALTERNATE_STACK;
 use crate::syscall::UserPtr;
@@ -19,8 +20,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use coffer_abi_types::process::{
     CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_CLEAR_SIGHAND, CLONE_DETACHED, CLONE_FILES, CLONE_FS,
-    CLONE_INTO_CGROUP, CLONE_NEWNS, CLONE_NEWPID, CLONE_PARENT, CLONE_PARENT_SETTID, CLONE_PIDFD,
-    CLONE_SETTLS, CLONE_SIGHAND, CLONE_THREAD, CLONE_VFORK, CLONE_VM,
+    CLONE_INTO_CGROUP, CLONE_NEWIPC, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER, CLONE_PARENT,
+    CLONE_PARENT_SETTID, CLONE_PIDFD, CLONE_SETTLS, CLONE_SIGHAND, CLONE_SYSVSEM, CLONE_THREAD, CLONE_VFORK,
+    CLONE_VM,
 };
 use core::sync::atomic::Ordering;
 use ostd::sync::Waiter;
@@ -60,15 +62,25 @@ pub fn clone(context: &mut Context<'_>, request: &CloneRequest) -> Result<u32> {
         _ => Some(cgroupfs::target_of_clone(context, request.cgroup)?),
     };
     let seat = Reservation::new(context.process, into)?;
-    let id = Pid::allocate(&child_namespace(context, flags)?, &request.set_tid)?;
+    let mut credentials = context.process.credentials();
+    if flags & CLONE_NEWUSER != 0 {
+        credentials = Arc::new(enter::in_new_user_namespace(context.thread, &credentials)?);
+    }
+    if flags & super::namespace::CLONE_NAMESPACES != 0 && !credentials.has_own(Capability::SysAdmin) {
+        return Err(Errno::EPERM.into());
+    }
+    let id = Pid::allocate(&child_namespace(context, flags, &credentials)?, &request.set_tid)?;
     let own_number = id.number_in(context.process.pid_namespace());
-    let child_process =
-        if flags & CLONE_THREAD != 0 { context.process.clone() } else { new_process(context, request, &id)? };
+    let child_process = if flags & CLONE_THREAD != 0 {
+        context.process.clone()
+    } else {
+        new_process(context, request, &id, credentials.clone())?
+    };
     let stack = *context.thread.signals.alternate_stack.lock();
     // A thread that shares memory would share the alternate stack: it gets none (sigaltstack(2)); after vfork the parent sleeps.
     let stack = if flags & (CLONE_VM | CLONE_VFORK) == CLONE_VM { NO_ALTERNATE_STACK } else { stack };
     let mask = context.thread.signals.mask();
-    let around = surroundings(context, flags, &id, &seat)?;
+    let around = surroundings(context, flags, &id, &seat, &credentials)?;
     let thread = Thread::new(child_process.clone(), id.clone(), mask, stack, context.thread.name(), around);
     if flags & CLONE_CHILD_CLEARTID != 0 {
         thread.clear_child_tid.store(request.child_tid, Ordering::Relaxed);
@@ -117,7 +129,12 @@ fn check(context: &Context<'_>, flags: u64) -> Result<()> {
     if has(CLONE_THREAD) && !has(CLONE_SIGHAND) || has(CLONE_SIGHAND) && !has(CLONE_VM) {
         return Err(Error::with(Errno::EINVAL, "threads share signals, and signals memory"));
     }
-    if has(CLONE_THREAD) && has(CLONE_NEWPID) || has(CLONE_CLEAR_SIGHAND) && has(CLONE_SIGHAND) {
+    if has(CLONE_FS) && has(CLONE_NEWUSER) || has(CLONE_SYSVSEM) && has(CLONE_NEWIPC) {
+        return Err(Error::with(Errno::EINVAL, "what a new namespace has to itself cannot be shared"));
+    }
+    if has(CLONE_THREAD) && has(CLONE_NEWPID | CLONE_NEWUSER)
+        || has(CLONE_CLEAR_SIGHAND) && has(CLONE_SIGHAND)
+    {
         return Err(Errno::EINVAL.into());
     }
     if has(CLONE_PIDFD) && has(CLONE_DETACHED | CLONE_THREAD) {
@@ -135,9 +152,6 @@ fn check(context: &Context<'_>, flags: u64) -> Result<()> {
         return Err(Errno::EINVAL.into());
     }
     super::namespace::check_flags(flags)?;
-    if has(super::namespace::CLONE_NAMESPACES) && !context.process.credentials().has(Capability::SysAdmin) {
-        return Err(Errno::EPERM.into());
-    }
     if ostd::mm::is_exhausted() {
         return Err(Errno::ENOMEM.into());
     }
@@ -167,13 +181,17 @@ fn check_process_limit(process: &Process) -> Result<()> {
     if count >= limit { Err(Error::with(Errno::EAGAIN, "RLIMIT_NPROC is used up")) } else { Ok(()) }
 }
 
-fn child_namespace(context: &Context<'_>, flags: u64) -> Result<Arc<PidNamespace>> {
+fn child_namespace(
+    context: &Context<'_>,
+    flags: u64,
+    credentials: &Credentials,
+) -> Result<Arc<PidNamespace>> {
     if flags & CLONE_THREAD != 0 {
         return Ok(context.process.pid_namespace().clone());
     }
     let for_children = &context.thread.namespaces()?.pid_for_children;
     if flags & CLONE_NEWPID != 0 {
-        return PidNamespace::new(for_children);
+        return PidNamespace::new(for_children, &credentials.user);
     }
     Ok(for_children.clone())
 }
@@ -184,6 +202,7 @@ fn surroundings(
     flags: u64,
     id: &Arc<Pid>,
     seat: &Reservation,
+    credentials: &Credentials,
 ) -> Result<Surroundings> {
     let Surroundings { place, namespaces } = context.thread.surroundings().ok_or(Errno::ESRCH)?;
     let place = if flags & CLONE_FS != 0 { place } else { Arc::new(place.duplicate()) };
@@ -191,13 +210,19 @@ fn surroundings(
         return Ok(Surroundings { place, namespaces });
     }
     // The new pid namespace is the one that the id was made in.
-    let new = namespaces.with_new(flags & !CLONE_NEWPID, &place, seat.cgroup(context.process))?;
+    let cgroup = seat.cgroup(context.process);
+    let new = namespaces.with_new(flags & !CLONE_NEWPID, &place, cgroup, &credentials.user)?;
     let pid_for_children =
         if flags & CLONE_NEWPID != 0 { id.namespace().clone() } else { new.pid_for_children.clone() };
     Ok(Surroundings { place, namespaces: Arc::new(Namespaces { pid_for_children, ..new }) })
 }
 
-fn new_process(context: &Context<'_>, request: &CloneRequest, id: &Arc<Pid>) -> Result<Arc<Process>> {
+fn new_process(
+    context: &Context<'_>,
+    request: &CloneRequest,
+    id: &Arc<Pid>,
+    credentials: Arc<Credentials>,
+) -> Result<Arc<Process>> {
     let (parent, flags) = (context.process, request.flags);
     let space = parent.address_space().ok_or(Errno::ESRCH)?;
     let space = if flags & CLONE_VM != 0 { space } else { space.fork()? };
@@ -223,7 +248,7 @@ fn new_process(context: &Context<'_>, request: &CloneRequest, id: &Arc<Pid>) -> 
         id: id.clone(),
         address_space: Some(space),
         fds,
-        credentials: parent.credentials(),
+        credentials,
         limits: parent.limits(),
         actions,
         group: parent.group(),

@@ -1,11 +1,15 @@
-//! Who a process is: user and group ids and capabilities (credentials(7), capabilities(7)).
+//! Who a process is: user and group ids, capabilities, and the user namespace that these count in (credentials(7), capabilities(7)).
+//!
+//! All ids are the initial user namespace's ([`super::namespace::user`]).
 
 use super::Process;
+use super::namespace::user::UserNamespace;
 use crate::error::{Errno, Error, Result};
 use crate::fs::vfs::inode::Inode;
 use crate::fs::vfs::mount::MountFlags;
 use crate::fs::vfs::place::Path;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 /// Credentials: immutable; a change makes a new value.
 #[derive(Clone, Debug)]
@@ -22,6 +26,8 @@ pub struct Credentials {
     pub securebits: u32,
     /// PR_SET_NO_NEW_PRIVS.
     pub no_new_privs: bool,
+    /// Where the capabilities count.
+    pub user: Arc<UserNamespace>,
 }
 
 /// A capability's number (capabilities(7)).
@@ -73,9 +79,14 @@ pub enum Capability {
 }
 
 impl Credentials {
-    /// Whether the effective set holds `capability`.
+    /// Whether they have `capability` over the machine, and so over everything. Over what a namespace owns: [`Self::has_in`].
     pub fn has(&self, capability: Capability) -> bool {
-        self.capabilities[1] & (1 << capability as u8) != 0
+        self.user.is_initial() && self.has_effective(capability)
+    }
+
+    /// Whether the effective set holds `capability`, wherever it counts.
+    pub fn has_effective(&self, capability: Capability) -> bool {
+        self.capabilities[set::EFFECTIVE] & (1 << capability as u8) != 0
     }
 
     /// The file-system user id: who accesses files.
@@ -126,6 +137,7 @@ impl Credentials {
             capabilities: [ALL_CAPABILITIES, ALL_CAPABILITIES, 0, ALL_CAPABILITIES, 0],
             securebits: 0,
             no_new_privs: false,
+            user: UserNamespace::initial().clone(),
         }
     }
 
@@ -133,7 +145,7 @@ impl Credentials {
     pub fn is_privileged_over(&self, old: &Self) -> bool {
         self.uid[0] != self.uid[1]
             || self.gid[0] != self.gid[1]
-            || (self.uid[0] != 0
+            || (Some(self.uid[0]) != self.root_uid()
                 && self.capabilities[set::PERMITTED] & !old.capabilities[set::AMBIENT] != 0
                 && self.capabilities[set::PERMITTED] != old.capabilities[set::PERMITTED])
     }
@@ -144,8 +156,10 @@ impl Credentials {
         if self.securebits & securebits::NO_SETUID_FIXUP != 0 {
             return;
         }
-        let had_root = old[..3].contains(&0);
-        let has_root = uid[..3].contains(&0);
+        // A namespace without ids has no root: no id is this one.
+        let root = self.root_uid().unwrap_or(u32::MAX);
+        let had_root = old[..3].contains(&root);
+        let has_root = uid[..3].contains(&root);
         if had_root && !has_root {
             if self.securebits & securebits::KEEP_CAPS == 0 {
                 self.capabilities[set::PERMITTED] = 0;
@@ -153,23 +167,23 @@ impl Credentials {
             }
             self.capabilities[set::AMBIENT] = 0;
         }
-        if old[1] == 0 && uid[1] != 0 {
+        if old[1] == root && uid[1] != root {
             self.capabilities[set::EFFECTIVE] = 0;
         }
-        if old[1] != 0 && uid[1] == 0 {
+        if old[1] != root && uid[1] == root {
             self.capabilities[set::EFFECTIVE] = self.capabilities[set::PERMITTED];
         }
-        self.follow_fsuid(old[3]);
+        self.follow_fsuid(old[3], root);
     }
 
     /// What a change of the file-system user id alone does (setfsuid(2)).
-    fn follow_fsuid(&mut self, old: u32) {
+    fn follow_fsuid(&mut self, old: u32, root: u32) {
         /// CAP_CHOWN, DAC_OVERRIDE, DAC_READ_SEARCH, FOWNER, FSETID, LINUX_IMMUTABLE, MKNOD, MAC_OVERRIDE.
         const FILES: u64 = 0b1_1111 | 1 << 9 | 1 << 27 | 1 << 32;
-        if old == 0 && self.uid[3] != 0 {
+        if old == root && self.uid[3] != root {
             self.capabilities[set::EFFECTIVE] &= !FILES;
         }
-        if old != 0 && self.uid[3] == 0 {
+        if old != root && self.uid[3] == root {
             self.capabilities[set::EFFECTIVE] |= self.capabilities[set::PERMITTED] & FILES;
         }
     }
@@ -183,27 +197,32 @@ pub fn for_program(old: &Credentials, file: &Path, process: &Process) -> Result<
     let mut new = old.clone();
     let inode = file.inode()?;
     let access = inode.access();
+    // A file system that belongs to another user namespace says nothing about this one's users.
     let may_raise = !old.no_new_privs
         && !file.mount.flags().contains(MountFlags::NO_SUID)
+        && file.mount.super_block().owner().contains(&old.user)
         && process.address_space_is_own();
-    if may_raise && access.permissions & 0o4000 != 0 {
+    let has_names = old.user.uid(access.uid).is_some() && old.user.gid(access.gid).is_some();
+    if may_raise && has_names && access.permissions & 0o4000 != 0 {
         new.uid[1] = access.uid;
     }
     // Without group execution the bit means mandatory locking (chmod(2)).
-    if may_raise && access.permissions & 0o2010 == 0o2010 {
+    if may_raise && has_names && access.permissions & 0o2010 == 0o2010 {
         new.gid[1] = access.gid;
     }
     let changes_ids = new.uid[1] != old.uid[1] || new.gid[1] != old.gid[1];
-    let mut from_file = if may_raise { FileCapabilities::of(&**inode)? } else { FileCapabilities::default() };
+    let root = old.root_uid().unwrap_or(u32::MAX);
+    let mut from_file =
+        if may_raise { FileCapabilities::of(&**inode, old)? } else { FileCapabilities::default() };
     let has_file = from_file.is_present;
     if old.securebits & securebits::NOROOT == 0 {
         // Root's programs have everything, unless a set-user-ID-root program has capabilities of its own.
-        let is_set_uid_root = has_file && old.uid[0] != 0 && new.uid[1] == 0;
-        if !is_set_uid_root && (new.uid[0] == 0 || new.uid[1] == 0) {
+        let is_set_uid_root = has_file && old.uid[0] != root && new.uid[1] == root;
+        if !is_set_uid_root && (new.uid[0] == root || new.uid[1] == root) {
             from_file.permitted = ALL_CAPABILITIES;
             from_file.inheritable = ALL_CAPABILITIES;
         }
-        if !is_set_uid_root && new.uid[1] == 0 {
+        if !is_set_uid_root && new.uid[1] == root {
             from_file.is_effective = true;
         }
     }
@@ -215,7 +234,7 @@ pub fn for_program(old: &Credentials, file: &Path, process: &Process) -> Result<
     let [_, _, inheritable, bounding, ambient] = old.capabilities;
     let new_ambient = if has_file || changes_ids { 0 } else { ambient };
     let raised = (inheritable & from_file.inheritable) | (from_file.permitted & bounding);
-    if has_file && from_file.is_effective && from_file.permitted & !raised != 0 && new.uid[1] != 0 {
+    if has_file && from_file.is_effective && from_file.permitted & !raised != 0 && new.uid[1] != root {
         return Err(Error::with(Errno::EPERM, "the bounding set lacks the file's capabilities"));
     }
     let permitted = raised | new_ambient;
@@ -224,6 +243,35 @@ pub fn for_program(old: &Credentials, file: &Path, process: &Process) -> Result<
     new.capabilities[set::AMBIENT] = new_ambient;
     new.securebits &= !securebits::KEEP_CAPS;
     Ok(new)
+}
+
+/// The attribute `security.capability` as it is kept when `writer` writes `value`: in a user namespace it gives capabilities to programs of that
+/// namespace's root only (version 3), whose id outside it then names.
+///
+/// # Errors
+/// EINVAL for one that is no version 2 or 3, or whose root the namespace does not have.
+pub fn file_capabilities_from(writer: &Credentials, value: Vec<u8>) -> Result<Vec<u8>> {
+    /// Length of version 2; version 3 has four bytes more.
+    const LEN: usize = 20;
+    const VERSION_3: u32 = 3 << 24;
+    /// The flags below the version.
+    const FLAGS: u32 = 0x00ff_ffff;
+    if writer.user.is_initial() {
+        return Ok(value);
+    }
+    let word =
+        |at: usize| value.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map(u32::from_le_bytes);
+    let magic = word(0).ok_or(Errno::EINVAL)?;
+    let root = match (magic >> 24, value.len()) {
+        (2, LEN) => 0,
+        (3, 24) => word(LEN).ok_or(Errno::EINVAL)?,
+        _ => return Err(Errno::EINVAL.into()),
+    };
+    let root = writer.kernel_uid(root)?;
+    let mut kept = (VERSION_3 | magic & FLAGS).to_le_bytes().to_vec();
+    kept.extend_from_slice(&value[4..LEN]);
+    kept.extend_from_slice(&root.to_le_bytes());
+    Ok(kept)
 }
 
 /// What `security.capability` says.
@@ -236,9 +284,9 @@ struct FileCapabilities {
 }
 
 impl FileCapabilities {
-    /// Reads the attribute of a file (capabilities(7), "File capability extended attribute versioning"); version 3 for another user namespace
-    /// counts as absent.
-    fn of(inode: &dyn Inode) -> Result<Self> {
+    /// Reads the attribute of a file (capabilities(7), "File capability extended attribute versioning"); one that is for another user
+    /// namespace than `credentials`' or one around it counts as absent.
+    fn of(inode: &dyn Inode, credentials: &Credentials) -> Result<Self> {
         let Ok(bytes) = inode.get_xattr(b"security.capability") else { return Ok(Self::default()) };
         let word = |index: usize| -> Option<u32> {
             let bytes = bytes.get(index * 4..index * 4 + 4)?;
@@ -254,7 +302,9 @@ impl FileCapabilities {
         if bytes.len() != len {
             return Err(Errno::EINVAL.into());
         }
-        if has_owner && word(5) != Some(0) {
+        let root = if has_owner { word(5).unwrap_or(u32::MAX) } else { 0 };
+        let mut namespaces = core::iter::successors(Some(&credentials.user), |namespace| namespace.parent());
+        if !namespaces.any(|namespace| namespace.uid(root) == Some(0)) {
             return Ok(Self::default());
         }
         let pair = |low: usize, high: usize| {

@@ -15,7 +15,7 @@ pub struct SigInfo {
     pub fields: SigFields,
 }
 
-/// The union in `siginfo_t`. Process ids are numbers of the initial pid namespace until [`super::send`] translates them for the receiver.
+/// The union in `siginfo_t`. Ids of processes and users are those of the initial namespaces until [`super::send`] translates them for the receiver.
 #[derive(Clone, Copy, Debug)]
 #[expect(dead_code, reason = "the list is complete, whoever uses it")]
 pub enum SigFields {

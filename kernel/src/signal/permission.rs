@@ -15,5 +15,9 @@ pub fn check(sender: &Process, target: &Process, signal: Option<Signal>) -> Resu
     let is_same_user =
         [own.uid[0], own.uid[1]].iter().any(|uid| *uid == other.uid[0] || *uid == other.uid[2]);
     let is_continue = signal == Some(Signal::CONT) && Arc::ptr_eq(&sender.session(), &target.session());
-    if is_same_user || is_continue || own.has(Capability::Kill) { Ok(()) } else { Err(Errno::EPERM.into()) }
+    if is_same_user || is_continue || own.has_in(&other.user, Capability::Kill) {
+        Ok(())
+    } else {
+        Err(Errno::EPERM.into())
+    }
 }

@@ -195,14 +195,14 @@ fn queue_limit(process: &Process) -> usize {
     usize::try_from(process.rlimit(Resource::PendingSignals).0).unwrap_or(usize::MAX)
 }
 
-/// Sender's numbers as the receiver's pid namespace knows them.
+/// Sender's numbers as the receiver's pid and user namespaces know them.
 fn translate(mut info: SigInfo, receiver: &Process) -> SigInfo {
-    let namespace = receiver.pid_namespace();
-    if namespace.level() == 0 {
-        return info;
-    }
-    if let SigFields::Sender { pid, .. } | SigFields::Child { pid, .. } = &mut info.fields {
-        *pid = PidNamespace::initial().find(*pid).map_or(0, |id| id.number_in(namespace));
+    if let SigFields::Sender { pid, uid, .. } | SigFields::Child { pid, uid, .. } = &mut info.fields {
+        let namespace = receiver.pid_namespace();
+        if namespace.level() > 0 {
+            *pid = PidNamespace::initial().find(*pid).map_or(0, |id| id.number_in(namespace));
+        }
+        *uid = receiver.credentials().shown_uid(*uid);
     }
     info
 }

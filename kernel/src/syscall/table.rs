@@ -109,7 +109,7 @@ syscalls! {
     53 socketpair net::socket::sys_socketpair, partial "AF_UNIX only";
     54 setsockopt net::option::sys_setsockopt, partial "socket filters, timestamps and devices are unknown";
     55 getsockopt net::option::sys_getsockopt, partial "SO_PEERGROUPS, SO_PEERPIDFD and SO_PEERSEC are unknown";
-    56 clone process::clone::sys_clone, partial "no user and time namespaces; files and credentials belong to the process";
+    56 clone process::clone::sys_clone, partial "no time namespaces; files and credentials belong to the process";
     57 fork process::clone::sys_fork, full;
     58 vfork process::clone::sys_vfork, full;
     59 execve process::execve::sys_execve, full;
@@ -307,7 +307,7 @@ syscalls! {
     269 faccessat fs::access::sys_faccessat, full;
     270 pselect6 event::select::sys_pselect6, full;
     271 ppoll event::poll::sys_ppoll, full;
-    272 unshare process::namespaces::sys_unshare, partial "no user and time namespaces; files belong to the process";
+    272 unshare process::namespaces::sys_unshare, partial "no time namespaces; files belong to the process";
     273 set_robust_list process::robust_list::sys_set_robust_list, full;
     274 get_robust_list process::robust_list::sys_get_robust_list, full;
     275 splice fs::splice::sys_splice, full;
@@ -343,7 +343,7 @@ syscalls! {
     305 clock_adjtime time::adjust::sys_clock_adjtime, partial "reads only";
     306 syncfs fs::sync::sys_syncfs, full;
     307 sendmmsg net::send::sys_sendmmsg, full;
-    308 setns process::namespaces::sys_setns, partial "no user and time namespaces";
+    308 setns process::namespaces::sys_setns, partial "no time namespaces";
     309 getcpu sched::yielding::sys_getcpu, full;
     312 kcmp Errno::ENOSYS, absent "checkpointing tools only";
     313 finit_module Errno::ENOSYS, absent "no modules";
@@ -378,7 +378,7 @@ syscalls! {
     432 fsmount fs::mount::context::sys_fsmount, full;
     433 fspick fs::mount::context::sys_fspick, full;
     434 pidfd_open process::pidfd::sys_pidfd_open, full;
-    435 clone3 process::clone::sys_clone3, partial "no user and time namespaces";
+    435 clone3 process::clone::sys_clone3, partial "no time namespaces";
     436 close_range fs::close::sys_close_range, full;
     437 openat2 fs::open::sys_openat2, partial "RESOLVE_CACHED answers EAGAIN";
     438 pidfd_getfd process::pidfd::sys_pidfd_getfd, full;

@@ -6,6 +6,7 @@ mod files;
 mod mount;
 mod net;
 mod pid;
+mod user;
 mod uts;
 
-pub const CASES: &[&[Case]] = &[files::CASES, mount::CASES, net::CASES, uts::CASES, pid::CASES];
+pub const CASES: &[&[Case]] = &[files::CASES, mount::CASES, net::CASES, uts::CASES, pid::CASES, user::CASES];

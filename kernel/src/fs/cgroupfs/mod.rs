@@ -46,6 +46,10 @@ impl FileSystem for Driver {
         "cgroup2"
     }
 
+    fn is_for_all(&self) -> bool {
+        true
+    }
+
     fn mount(&self, request: &MountRequest<'_>) -> Result<Arc<SuperBlock>> {
         if request.options().any(|(key, value)| value.is_some() || !IGNORED.contains(&key)) {
             return Err(Error::with(Errno::EINVAL, "no such option"));

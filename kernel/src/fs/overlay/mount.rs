@@ -30,6 +30,10 @@ impl FileSystem for Driver {
         "overlay"
     }
 
+    fn is_for_all(&self) -> bool {
+        true
+    }
+
     fn mount(&self, request: &MountRequest<'_>) -> Result<Arc<SuperBlock>> {
         let options =
             Options::parse(request.options).map_err(|error| Error::with(Errno::EINVAL, error.text()))?;

@@ -46,6 +46,14 @@ impl FileSystem for Driver {
         "proc"
     }
 
+    fn is_for_all(&self) -> bool {
+        true
+    }
+
+    fn shows_the_machine(&self) -> bool {
+        true
+    }
+
     fn mount(&self, _request: &MountRequest<'_>) -> Result<Arc<SuperBlock>> {
         let namespace = match Thread::current() {
             Some(thread) => thread.process().pid_namespace().clone(),

@@ -74,6 +74,14 @@ impl FileSystem for Driver {
         "sysfs"
     }
 
+    fn is_for_all(&self) -> bool {
+        true
+    }
+
+    fn shows_the_machine(&self) -> bool {
+        true
+    }
+
     fn mount(&self, _: &MountRequest<'_>) -> Result<Arc<SuperBlock>> {
         Ok(TREE.super_block.clone())
     }

@@ -80,9 +80,15 @@ impl FileSystem for Driver {
         self.name
     }
 
+    fn is_for_all(&self) -> bool {
+        true
+    }
+
     fn mount(&self, request: &MountRequest<'_>) -> Result<Arc<SuperBlock>> {
         let defaults = if self.is_limited { Options::limited() } else { Options::default() };
-        let options = Options::parse(request.options(), defaults)?;
+        let own = &request.start.credentials;
+        let defaults = Options { uid: own.fsuid(), gid: own.fsgid(), ..defaults };
+        let options = Options::parse(request.options(), defaults, &request.start.credentials)?;
         let magic = if self.is_limited { TMPFS_MAGIC } else { RAMFS_MAGIC };
         Ok(build(self.name, magic, &options, self.is_limited))
     }
@@ -127,7 +133,7 @@ impl SuperBlockOps for Ops {
             inodes: self.fs.inodes_max.load(Ordering::Relaxed),
             ..Options::default()
         };
-        let options = Options::parse(request.options(), current)?;
+        let options = Options::parse(request.options(), current, &request.start.credentials)?;
         if options.pages < self.fs.pages_used.load(Ordering::Relaxed)
             || options.inodes < self.fs.inodes_used.load(Ordering::Relaxed)
         {

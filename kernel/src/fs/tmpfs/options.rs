@@ -1,6 +1,7 @@
 //! Mount options of tmpfs(5): size, nr_blocks, nr_inodes, mode, uid, gid.
 
 use crate::error::{Errno, Error, Result};
+use crate::process::credentials::Credentials;
 use ostd::mm::PAGE_SIZE;
 
 /// Parsed options.
@@ -38,6 +39,7 @@ impl Options {
     pub fn parse<'a>(
         options: impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)>,
         defaults: Self,
+        mounter: &Credentials,
     ) -> Result<Self> {
         let mut parsed = defaults;
         for (key, value) in options {
@@ -47,8 +49,8 @@ impl Options {
                 b"nr_blocks" => parsed.pages = limit(size(value)?),
                 b"nr_inodes" => parsed.inodes = limit(size(value)?),
                 b"mode" => parsed.permissions = number(value, 8)? as u32 & 0o7777,
-                b"uid" => parsed.uid = id(value)?,
-                b"gid" => parsed.gid = id(value)?,
+                b"uid" => parsed.uid = mounter.kernel_uid(id(value)?)?,
+                b"gid" => parsed.gid = mounter.kernel_gid(id(value)?)?,
                 // Policies of NUMA nodes and huge pages change nothing that a program can see.
                 b"mpol" | b"huge" | b"inode32" | b"inode64" | b"noswap" => {}
                 _ => return Err(Error::with(Errno::EINVAL, "tmpfs: unknown mount option")),

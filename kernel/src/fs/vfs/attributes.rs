@@ -36,7 +36,9 @@ pub fn change_mode(path: &Path, permissions: u32, credentials: &Credentials) -> 
         return Err(Errno::EPERM.into());
     }
     let mut permissions = permissions & 0o7777;
-    if !credentials.in_group(access.gid) && !credentials.has(Capability::Fsetid) {
+    if !credentials.in_group(access.gid)
+        && !credentials.has_over((access.uid, access.gid), Capability::Fsetid)
+    {
         permissions &= !0o2000;
     }
     inode.set_attributes(&Attributes { permissions: Some(permissions), ..Attributes::default() })?;
@@ -57,7 +59,7 @@ pub fn change_owner(
     path.mount.check_writable()?;
     let inode = path.inode()?;
     let access = inode.access();
-    let may_all = credentials.has(Capability::Chown);
+    let may_all = credentials.has_over((access.uid, access.gid), Capability::Chown);
     let is_owner = credentials.fsuid() == access.uid;
     let may_uid = uid.is_none_or(|uid| may_all || (is_owner && uid == access.uid));
     let may_gid =

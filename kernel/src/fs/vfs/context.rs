@@ -7,6 +7,7 @@ use crate::error::{Errno, Result};
 use crate::fs::open_file::flags::O_RDWR;
 use crate::fs::open_file::{FileOps, OpenFile};
 use crate::fs::pseudo;
+use crate::process::credentials::Capability;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use ostd::mm::VmWriter;
@@ -90,6 +91,7 @@ impl FsContext {
     pub fn create(&self, start: &LookupStart) -> Result<()> {
         let mut state = self.state.lock();
         let Phase::New(driver) = state.phase else { return Err(Errno::EBUSY.into()) };
+        driver.check_mounter(&start.credentials)?;
         let made = driver.mount(&MountRequest { options: &state.options, read_only: state.read_only, start });
         state.phase = Phase::Failed;
         state.phase = Phase::Made(made?);
@@ -103,6 +105,9 @@ impl FsContext {
     pub fn reconfigure(&self, start: &LookupStart) -> Result<()> {
         let mut state = self.state.lock();
         let Phase::Picked(super_block) = &state.phase else { return Err(Errno::EBUSY.into()) };
+        if !start.credentials.has_in(super_block.owner(), Capability::SysAdmin) {
+            return Err(Errno::EPERM.into());
+        }
         mount_tree::reconfigure(super_block, start, state.read_only, &state.options)?;
         state.options.clear();
         Ok(())

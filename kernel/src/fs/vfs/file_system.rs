@@ -4,6 +4,8 @@ use super::dentry::Dentry;
 use super::inode::Inode;
 use super::lookup::LookupStart;
 use crate::error::{Errno, Result};
+use crate::process::credentials::{Capability, Credentials};
+use crate::process::namespace::user::UserNamespace;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
@@ -19,6 +21,16 @@ pub trait FileSystem: Send + Sync + core::fmt::Debug {
         false
     }
 
+    /// Whether it can be mounted in a user namespace (FS_USERNS_MOUNT): it gives nothing but what its mounter has anyway.
+    fn is_for_all(&self) -> bool {
+        false
+    }
+
+    /// Whether it shows the same to all who mount it (procfs, sysfs): what others have hidden of it stays hidden.
+    fn shows_the_machine(&self) -> bool {
+        false
+    }
+
     /// Whether only the kernel mounts it (pipefs).
     fn is_internal(&self) -> bool {
         false
@@ -26,6 +38,21 @@ pub trait FileSystem: Send + Sync + core::fmt::Debug {
 
     /// A new instance, or the one there is (devtmpfs, sysfs).
     fn mount(&self, request: &MountRequest<'_>) -> Result<Arc<SuperBlock>>;
+}
+
+impl dyn FileSystem {
+    /// Whether `mounter` may make instances at all.
+    ///
+    /// # Errors
+    /// EPERM.
+    pub fn check_mounter(&self, mounter: &Credentials) -> Result<()> {
+        let may = if self.is_for_all() {
+            mounter.has_own(Capability::SysAdmin)
+        } else {
+            mounter.has(Capability::SysAdmin)
+        };
+        if may { Ok(()) } else { Err(Errno::EPERM.into()) }
+    }
 }
 
 /// What mount(2) says to a driver.
@@ -101,6 +128,7 @@ pub struct SuperBlock {
     device: u64,
     root: Arc<Dentry>,
     ops: Arc<dyn SuperBlockOps>,
+    owner: Arc<UserNamespace>,
     is_read_only: AtomicBool,
     /// Objects without a place in a tree: pipes, sockets, anonymous inodes.
     is_pseudo: bool,
@@ -188,6 +216,7 @@ impl SuperBlock {
             device,
             root: Dentry::new_root(root, b"/"),
             ops,
+            owner: if is_pseudo { UserNamespace::initial().clone() } else { UserNamespace::of_caller() },
             is_read_only: AtomicBool::new(false),
             is_pseudo,
             mounts: AtomicUsize::new(0),
@@ -213,6 +242,16 @@ impl SuperBlock {
     /// The root directory.
     pub fn root(&self) -> &Arc<Dentry> {
         &self.root
+    }
+
+    /// The user namespace that it was mounted in: it says nothing about users of others, and has no device files for them.
+    pub fn owner(&self) -> &Arc<UserNamespace> {
+        &self.owner
+    }
+
+    /// Whether its device files are devices: not in one that a user namespace's owner could fill as it likes. Terminals are not its to make.
+    pub fn has_devices(&self) -> bool {
+        self.owner.is_initial() || self.driver == "devpts"
     }
 
     /// What it does as a whole.

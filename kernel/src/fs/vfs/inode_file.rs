@@ -182,7 +182,8 @@ pub fn drop_privileges(inode: &Arc<dyn Inode>) -> Result<()> {
     if access.permissions & 0o6000 == 0 || access.file_type != FileType::Regular {
         return Ok(());
     }
-    let keeps = Thread::current().is_none_or(|thread| thread.process().credentials().has(Capability::Fsetid));
+    let keeps =
+        Thread::current().is_none_or(|thread| thread.process().credentials().has_own(Capability::Fsetid));
     // Set-group-ID without group execution marks mandatory locking, not a privilege.
     let mut gone = 0o4000;
     if access.permissions & 0o010 != 0 {

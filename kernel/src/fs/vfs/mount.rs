@@ -10,7 +10,7 @@ use crate::error::{Errno, Result};
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use bitflags::bitflags;
-use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use hashbrown::HashTable;
 use ostd::sync::SpinLock;
 
@@ -34,8 +34,16 @@ bitflags! {
         const NO_DIRATIME = 2048;
         /// Access times move only when older than the modification.
         const RELATIME = 1 << 21;
+
+        /// What a less privileged owner of a copy cannot take off.
+        const RESTRICTIONS = 1 | 2 | 4 | 8;
+        /// How access times move.
+        const ACCESS_TIMES = 1024 | 2048 | 1 << 21;
     }
 }
+
+/// In [`Mount::locked_flags`]: how access times move stays as it is. No flag of a mount.
+const ACCESS_TIMES_LOCKED: u32 = 1 << 31;
 
 /// An attachment of a tree.
 #[derive(Debug)]
@@ -45,6 +53,10 @@ pub struct Mount {
     root: Arc<Dentry>,
     source: Vec<u8>,
     flags: AtomicU32,
+    /// Neither the flags that are set nor its place can be changed by its namespace's owner, who got it so from a more privileged one.
+    is_locked: AtomicBool,
+    /// The flags that cannot be cleared.
+    locked_flags: AtomicU32,
     sharing: SpinLock<Sharing>,
     /// Files open for writing: they keep it from turning read-only.
     writers: AtomicUsize,
@@ -90,6 +102,8 @@ impl Mount {
             root,
             source: source.to_vec(),
             flags: AtomicU32::new(flags.bits()),
+            is_locked: AtomicBool::new(false),
+            locked_flags: AtomicU32::new(0),
             sharing: SpinLock::new(Sharing::default()),
             writers: AtomicUsize::new(0),
             place: SpinLock::new(None),
@@ -98,9 +112,11 @@ impl Mount {
         })
     }
 
-    /// Another mount of the same tree below `root`, with the same flags and connections.
+    /// Another mount of the same tree below `root`, with the same flags, locks and connections.
     pub fn duplicate(&self, root: Arc<Dentry>) -> Arc<Self> {
         let new = Self::new(self.super_block.clone(), root, &self.source, self.flags());
+        new.is_locked.store(self.is_locked(), Ordering::Relaxed);
+        new.locked_flags.store(self.locked_flags.load(Ordering::Relaxed), Ordering::Relaxed);
         propagation::connect(&new, self.sharing());
         new
     }
@@ -148,6 +164,33 @@ impl Mount {
             return Err(Errno::EBUSY.into());
         }
         Ok(())
+    }
+
+    /// Locks its flags and its place (mount_namespaces(7)).
+    pub(super) fn lock(&self) {
+        let locked = (self.flags() & MountFlags::RESTRICTIONS).bits() | ACCESS_TIMES_LOCKED;
+        self.locked_flags.fetch_or(locked, Ordering::Relaxed);
+        self.is_locked.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether its place is locked.
+    pub(super) fn is_locked(&self) -> bool {
+        self.is_locked.load(Ordering::Relaxed)
+    }
+
+    /// Locks or frees its place.
+    pub(super) fn set_locked(&self, is_locked: bool) {
+        self.is_locked.store(is_locked, Ordering::Relaxed);
+    }
+
+    /// EPERM if flags that are locked would change.
+    pub fn check_locked_flags(&self, flags: MountFlags) -> Result<()> {
+        let locked = self.locked_flags.load(Ordering::Relaxed);
+        let changes = self.flags() ^ flags;
+        let is_cleared = MountFlags::from_bits_truncate(locked) - flags;
+        let has_other_times =
+            locked & ACCESS_TIMES_LOCKED != 0 && changes.intersects(MountFlags::ACCESS_TIMES);
+        if !is_cleared.is_empty() || has_other_times { Err(Errno::EPERM.into()) } else { Ok(()) }
     }
 
     /// Changes its flags, which were checked.

@@ -3,8 +3,10 @@
 use super::dentry::Dentry;
 use super::mount::{Home, Mount};
 use super::place::{FsPlace, Path};
+use super::propagation::{self, Propagation};
 use super::tree_lock;
 use crate::error::{Errno, Result};
+use crate::process::namespace::user::UserNamespace;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -14,6 +16,7 @@ use ostd::sync::SpinLock;
 #[derive(Debug)]
 pub struct MountNs {
     id: u64,
+    owner: Arc<UserNamespace>,
     root: SpinLock<Arc<Mount>>,
     /// How many mounts it has.
     mounts: AtomicUsize,
@@ -25,9 +28,10 @@ const MOUNTS_MAX: usize = 100_000;
 
 impl MountNs {
     /// A namespace with `root` (and what is below it) as its tree.
-    pub fn new(root: Arc<Mount>) -> Arc<Self> {
+    pub fn new(root: Arc<Mount>, owner: &Arc<UserNamespace>) -> Arc<Self> {
         let namespace = Arc::new(Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            owner: owner.clone(),
             root: SpinLock::new(root.clone()),
             mounts: AtomicUsize::new(0),
         });
@@ -38,6 +42,11 @@ impl MountNs {
     /// A number of its own.
     pub fn id(&self) -> u64 {
         self.id
+    }
+
+    /// The user namespace that owns it.
+    pub fn owner(&self) -> &Arc<UserNamespace> {
+        &self.owner
     }
 
     /// The top of its tree.
@@ -61,15 +70,26 @@ impl MountNs {
         self.root_mount().tree()
     }
 
-    /// A copy of the whole tree (CLONE_NEWNS). `place` — the caller's own by then — moves over to the copies.
+    /// A copy of the whole tree (CLONE_NEWNS) for `owner`. `place` — the caller's own by then — moves over to the copies.
+    ///
+    /// A less privileged owner gets no more than it is shown: flags and places stay as they are, and nothing that is mounted there reaches the
+    /// others (mount_namespaces(7), "Restrictions on mount namespaces").
     ///
     /// # Errors
     /// ENOMEM.
-    pub fn duplicate(&self, place: &FsPlace) -> Result<Arc<Self>> {
+    pub fn duplicate(&self, place: &FsPlace, owner: &Arc<UserNamespace>) -> Result<Arc<Self>> {
         let _tree = tree_lock::lock();
         let root = self.root_mount();
         let copies = copy_tree(&root, root.root().clone(), Copying::All)?;
-        let new = Self::new(copies[0].1.clone());
+        if !Arc::ptr_eq(owner, &self.owner) {
+            for (_, copy) in &copies {
+                if copy.sharing().group.is_some() {
+                    propagation::set(copy, Propagation::Slave);
+                }
+                copy.lock();
+            }
+        }
+        let new = Self::new(copies[0].1.clone(), owner);
         let moved = |path: Path| match copies.iter().find(|(old, _)| Arc::ptr_eq(old, &path.mount)) {
             Some((_, copy)) => Path { mount: copy.clone(), dentry: path.dentry },
             None => path,

@@ -2,7 +2,7 @@
 //!
 //! Everything that a caller names must be in its own namespace, as must be what it mounts on.
 
-use super::file_system::{MountRequest, SuperBlock};
+use super::file_system::{self, MountRequest, SuperBlock};
 use super::lookup::LookupStart;
 use super::mount::{Home, Mount, MountFlags};
 use super::mount_ns::{self, Copying, MountNs};
@@ -11,6 +11,7 @@ use super::propagation::{self, Propagation};
 use super::tree_lock;
 use crate::error::{Errno, Error, Result};
 use crate::fs::pseudo::namespace::Namespace;
+use crate::process::credentials::Capability;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -30,6 +31,30 @@ pub fn mount_new(
         return Err(Errno::ENOTDIR.into());
     }
     attach(namespace, &Mount::new(super_block, root, source, flags), target)
+}
+
+/// The flags that a new mount of `super_block` gets: in a namespace that is not the initial user namespace's, a file system that shows the machine
+/// shows no more than a mount of it does that is already there, whose locked flags it takes over (user_namespaces(7)).
+///
+/// # Errors
+/// EPERM if there is none, or if it is partly hidden or allows less than `flags`.
+pub fn checked_flags(
+    namespace: &Arc<MountNs>,
+    super_block: &Arc<SuperBlock>,
+    flags: MountFlags,
+) -> Result<MountFlags> {
+    let driver = file_system::find(super_block.driver().as_bytes());
+    if namespace.owner().is_initial() || !driver.is_ok_and(|driver| driver.shows_the_machine()) {
+        return Ok(flags);
+    }
+    let _tree = tree_lock::lock();
+    let is_whole = |mount: &Arc<Mount>| {
+        mount.super_block().driver() == super_block.driver()
+            && Arc::ptr_eq(mount.root(), mount.super_block().root())
+            && !has_locked_below(&Path::root_of(mount.clone()))
+            && mount.check_locked_flags(flags).is_ok()
+    };
+    if namespace.mounts().iter().any(is_whole) { Ok(flags) } else { Err(Errno::EPERM.into()) }
 }
 
 /// Shows what is at `source` also at `target`; with `is_recursive` together with all mounts below.
@@ -63,11 +88,18 @@ pub fn copy(namespace: &Arc<MountNs>, source: &Path, is_recursive: bool) -> Resu
     if source.mount.sharing().is_unbindable {
         return Err(Errno::EINVAL.into());
     }
+    if !is_recursive && has_locked_below(source) {
+        return Err(Error::with(Errno::EINVAL, "it would show what mounts that are locked hide"));
+    }
     if is_recursive {
         let mut copies = mount_ns::copy_tree(&source.mount, source.dentry.clone(), Copying::Bindable)?;
-        return Ok(copies.swap_remove(0).1);
+        let top = copies.swap_remove(0).1;
+        top.set_locked(false);
+        return Ok(top);
     }
-    Ok(source.mount.duplicate(source.dentry.clone()))
+    let copy = source.mount.duplicate(source.dentry.clone());
+    copy.set_locked(false);
+    Ok(copy)
 }
 
 /// Changes the flags of the mount whose root is `target`; without `is_bind` also whether its file system is read-only, and its options.
@@ -84,6 +116,10 @@ pub fn remount(
 ) -> Result<()> {
     if !target.is_mount_root() || !target.mount.is_in(namespace) {
         return Err(Errno::EINVAL.into());
+    }
+    target.mount.check_locked_flags(flags)?;
+    if !is_bind && !start.credentials.has_in(target.mount.super_block().owner(), Capability::SysAdmin) {
+        return Err(Errno::EPERM.into());
     }
     target.mount.check_flags(flags)?;
     target.mount.set_flags(flags);
@@ -126,7 +162,10 @@ pub fn change(
     }
     let changed = |mount: &Mount| (mount.flags() - clear) | set;
     let mounts = named(target, is_recursive);
-    mounts.iter().try_for_each(|mount| mount.check_flags(changed(mount)))?;
+    mounts.iter().try_for_each(|mount| {
+        mount.check_locked_flags(changed(mount))?;
+        mount.check_flags(changed(mount))
+    })?;
     for mount in mounts {
         mount.set_flags(changed(&mount));
         if let Some(propagation) = propagation {
@@ -157,6 +196,9 @@ pub fn move_mount(namespace: &Arc<MountNs>, source: &Path, target: Path) -> Resu
     }
     if place.mount.sharing().group.is_some() {
         return Err(Error::with(Errno::EINVAL, "the mount that it sits on is shared"));
+    }
+    if mount.is_locked() {
+        return Err(Error::with(Errno::EINVAL, "the mount is locked"));
     }
     check_bindable(mount, &target)?;
     if is_below(&target.mount, mount) {
@@ -208,6 +250,9 @@ pub fn unmount(namespace: &Arc<MountNs>, target: Path, is_lazy: bool) -> Result<
     }
     // The top of a namespace goes with it.
     let place = mount.place().ok_or(Error::with(Errno::EINVAL, "the root of the namespace stays"))?;
+    if mount.is_locked() {
+        return Err(Error::with(Errno::EINVAL, "the mount is locked"));
+    }
     if is_lazy {
         propagation::announce_unmount(&place);
         mount.detach_tree();
@@ -254,6 +299,12 @@ pub fn pivot_root(namespace: &Arc<MountNs>, root: &Path, new_root: &Path, put_ol
     if !is_path_below(put_old, new_root) || !is_path_below(new_root, root) {
         return Err(Errno::EINVAL.into());
     }
+    if new_root.mount.is_locked() {
+        return Err(Error::with(Errno::EINVAL, "the new root is locked"));
+    }
+    // What hides something by being the root goes on hiding it.
+    new_root.mount.set_locked(root.mount.is_locked());
+    root.mount.set_locked(false);
     let root_place = root.mount.place();
     new_root.mount.detach();
     root.mount.detach();
@@ -294,6 +345,15 @@ fn check_bindable(mount: &Arc<Mount>, target: &Path) -> Result<()> {
         return Err(Errno::EINVAL.into());
     }
     Ok(())
+}
+
+/// Whether mounts that are locked sit on or below a place of their parent. [`tree_lock`] is held.
+fn has_locked_below(place: &Path) -> bool {
+    place
+        .mount
+        .children()
+        .iter()
+        .any(|child| child.is_locked() && child.place().is_some_and(|at| at.dentry.is_within(&place.dentry)))
 }
 
 fn is_below(mount: &Arc<Mount>, above: &Arc<Mount>) -> bool {

@@ -18,20 +18,24 @@ use alloc::sync::Arc;
 /// As mkdir(2), mknod(2), symlink(2).
 pub fn make(start: &LookupStart, path: &[u8], what: NewInode<'_>, permissions: u32) -> Result<Path> {
     let credentials = &*start.credentials;
-    if let NewInode::Node(file_type, device) = &what {
-        let is_device = matches!(file_type, FileType::CharDevice | FileType::BlockDevice);
+    let device = match &what {
         // Anyone may make a whiteout (character device 0:0): it opens nothing.
-        let is_whiteout = *file_type == FileType::CharDevice && *device == 0;
-        if is_device && !is_whiteout && !credentials.has(Capability::Mknod) {
-            return Err(Errno::EPERM.into());
+        NewInode::Node(FileType::CharDevice, 0) => None,
+        NewInode::Node(file_type @ (FileType::CharDevice | FileType::BlockDevice), device) => {
+            Some((*file_type, *device))
         }
-    }
+        _ => None,
+    };
     let is_directory = matches!(what, NewInode::Directory);
     let (parent, name) = place_for_new(start, path, is_directory)?;
     let (permissions, owner) =
         new_attributes(&parent.inode()?.access(), credentials, permissions, is_directory);
     let dentry = edit::create(&parent.dentry, name, what, permissions, owner, |directory| {
-        may_add(directory, credentials)
+        may_add(directory, credentials)?;
+        if device.is_some() && !credentials.has(Capability::Mknod) {
+            return Err(Errno::EPERM.into());
+        }
+        Ok(())
     })?;
     Ok(Path { mount: parent.mount, dentry })
 }

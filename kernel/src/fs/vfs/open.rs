@@ -170,7 +170,7 @@ pub fn new_attributes(
             permissions |= 0o2000;
         } else if permissions & 0o2010 == 0o2010
             && !credentials.in_group(gid)
-            && !credentials.has(Capability::Fsetid)
+            && !credentials.has_over((directory.uid, gid), Capability::Fsetid)
         {
             permissions &= !0o2000;
         }
@@ -209,7 +209,9 @@ fn open_found(path: Path, flags: u32, credentials: &Credentials, is_new: bool) -
     match access.file_type {
         FileType::Symlink => return Err(Errno::ELOOP.into()),
         FileType::Directory if writes || flags & O_CREAT != 0 => return Err(Errno::EISDIR.into()),
-        FileType::CharDevice | FileType::BlockDevice if path.mount.flags().contains(MountFlags::NO_DEV) => {
+        FileType::CharDevice | FileType::BlockDevice
+            if path.mount.flags().contains(MountFlags::NO_DEV) || !path.mount.super_block().has_devices() =>
+        {
             return Err(Errno::EACCES.into());
         }
         FileType::Socket => return Err(Errno::ENXIO.into()),

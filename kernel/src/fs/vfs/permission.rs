@@ -29,13 +29,15 @@ pub fn check_access(access: &Access, credentials: &Credentials, wanted: u32) -> 
         return Ok(());
     }
     let is_directory = access.file_type == FileType::Directory;
-    if credentials.has(Capability::DacOverride) {
+    let owner = (access.uid, access.gid);
+    if credentials.has_over(owner, Capability::DacOverride) {
         // Not even the superuser executes a file that nobody may execute.
         if is_directory || wanted & EXECUTE == 0 || access.permissions & 0o111 != 0 {
             return Ok(());
         }
     }
-    if credentials.has(Capability::DacReadSearch) && (wanted == READ || (is_directory && wanted & WRITE == 0))
+    if credentials.has_over(owner, Capability::DacReadSearch)
+        && (wanted == READ || (is_directory && wanted & WRITE == 0))
     {
         return Ok(());
     }
@@ -52,7 +54,12 @@ pub fn check_search(directory: &dyn Inode, credentials: &Credentials) -> Result<
 
 /// Whether `credentials` count as the owner: EPERM-worthy operations of chmod, utimensat …
 pub fn is_owner(access: &Access, credentials: &Credentials) -> bool {
-    credentials.fsuid() == access.uid || credentials.has(Capability::Fowner)
+    credentials.fsuid() == access.uid || may_act_as_owner(access, credentials)
+}
+
+/// CAP_FOWNER, if the owner is a user where it counts.
+fn may_act_as_owner(access: &Access, credentials: &Credentials) -> bool {
+    credentials.has_effective(Capability::Fowner) && credentials.user.uid(access.uid).is_some()
 }
 
 /// EPERM if the sticky bit of `directory` keeps `credentials` from removing or renaming `victim` in it.
@@ -60,6 +67,6 @@ pub fn check_sticky(directory: &Access, victim: &Access, credentials: &Credentia
     let is_allowed = directory.permissions & 0o1000 == 0
         || credentials.fsuid() == victim.uid
         || credentials.fsuid() == directory.uid
-        || credentials.has(Capability::Fowner);
+        || credentials.has_over((victim.uid, victim.gid), Capability::Fowner);
     if is_allowed { Ok(()) } else { Err(Errno::EPERM.into()) }
 }

@@ -146,6 +146,11 @@ impl Announcement {
         let already = self.copies.iter().filter(|(_, other, _)| Arc::ptr_eq(other, &namespace)).count();
         namespace.check_room(mounts.saturating_mul(already + 1))?;
         let copies = copy_tree(mount, mount.root().clone(), Copying::Bindable)?;
+        let is_less_privileged =
+            place.mount.namespace().is_none_or(|source| !Arc::ptr_eq(source.owner(), namespace.owner()));
+        if is_less_privileged {
+            copies.iter().for_each(|(_, copy)| copy.lock());
+        }
         if is_slave {
             for (original, copy) in &copies {
                 let own_group = receiver.sharing().group.map(|_| new_group());

@@ -96,8 +96,12 @@ pub fn check(inode: &dyn Inode, name: &[u8], credentials: &Credentials, writes: 
     }
     if name.starts_with(b"security.") {
         // Reading is free; writing file capabilities needs CAP_SETFCAP, all others CAP_SYS_ADMIN.
-        let needed = if name == b"security.capability" { Capability::Setfcap } else { Capability::SysAdmin };
-        return if !writes || credentials.has(needed) { Ok(()) } else { Err(Errno::EPERM.into()) };
+        let may_write = if name == b"security.capability" {
+            credentials.has_over((access.uid, access.gid), Capability::Setfcap)
+        } else {
+            credentials.has(Capability::SysAdmin)
+        };
+        return if !writes || may_write { Ok(()) } else { Err(Errno::EPERM.into()) };
     }
     if name.starts_with(b"user.") {
         let is_data = matches!(access.file_type, FileType::Regular | FileType::Directory);

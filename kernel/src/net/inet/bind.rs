@@ -33,7 +33,7 @@ pub fn check(ns: &NetNs, ip: &IpOptions, address: SocketAddrV4, process: &Proces
     }
     let unprivileged = ns.settings.unprivileged_port_start.load(Ordering::Relaxed);
     let is_free = address.port() == 0 || u32::from(address.port()) >= unprivileged;
-    if !is_free && !process.credentials().has(Capability::NetBindService) {
+    if !is_free && !process.credentials().has_in(ns.owner(), Capability::NetBindService) {
         return Err(Errno::EACCES.into());
     }
     Ok(())

@@ -263,7 +263,10 @@ impl IpOptions {
 /// # Errors
 /// EPERM.
 pub fn permit(capability: Capability) -> Result<()> {
-    let may = Thread::current().is_none_or(|thread| thread.process().credentials().has(capability));
+    // COMPAT: the caller's namespace is asked, which nearly always is the socket's.
+    let owner = NetNs::current()?.owner().clone();
+    let may =
+        Thread::current().is_none_or(|thread| thread.process().credentials().has_in(&owner, capability));
     if may { Ok(()) } else { Err(Errno::EPERM.into()) }
 }
 

@@ -150,6 +150,8 @@ impl Request<'_> {
 /// # Errors
 /// EPERM.
 pub fn require(capability: Capability) -> Result<()> {
-    let is_allowed = Thread::current().is_some_and(|thread| thread.process().credentials().has(capability));
+    let owner = NetNs::current()?.owner().clone();
+    let is_allowed =
+        Thread::current().is_some_and(|thread| thread.process().credentials().has_in(&owner, capability));
     if is_allowed { Ok(()) } else { Err(Errno::EPERM.into()) }
 }

@@ -49,8 +49,9 @@ pub enum Sight {
 /// # Errors
 /// EPERM, ESOCKTNOSUPPORT, ENOMEM.
 pub fn create(kind: u32, protocol: u32) -> Result<Arc<dyn Socket>> {
-    let is_allowed =
-        Thread::current().is_some_and(|thread| thread.process().credentials().has(Capability::NetRaw));
+    let owner = NetNs::current()?.owner().clone();
+    let is_allowed = Thread::current()
+        .is_some_and(|thread| thread.process().credentials().has_in(&owner, Capability::NetRaw));
     if !is_allowed {
         return Err(Errno::EPERM.into());
     }

@@ -1,6 +1,7 @@
 //! IPC namespaces (ipc_namespaces(7)): System V objects ([`crate::ipc`]).
 
 use super::NamespaceId;
+use super::user::UserNamespace;
 use crate::ipc::msg::Queue;
 use crate::ipc::sem::Set;
 use crate::ipc::shm::Segment;
@@ -12,6 +13,7 @@ use ostd::sync::Lazy;
 #[derive(Debug)]
 pub struct IpcNamespace {
     id: NamespaceId,
+    owner: Arc<UserNamespace>,
     /// Shared memory.
     pub segments: Objects<Segment>,
     /// Semaphores.
@@ -20,7 +22,7 @@ pub struct IpcNamespace {
     pub queues: Objects<Queue>,
 }
 
-static INITIAL: Lazy<Arc<IpcNamespace>> = Lazy::new(IpcNamespace::new);
+static INITIAL: Lazy<Arc<IpcNamespace>> = Lazy::new(|| IpcNamespace::new(UserNamespace::initial()));
 
 impl IpcNamespace {
     /// The initial one.
@@ -29,13 +31,19 @@ impl IpcNamespace {
     }
 
     /// A new, empty one.
-    pub fn new() -> Arc<Self> {
+    pub fn new(owner: &Arc<UserNamespace>) -> Arc<Self> {
         Arc::new(Self {
             id: NamespaceId::allocate(),
+            owner: owner.clone(),
             segments: Objects::new(shm::SHMMNI),
             semaphores: Objects::new(sem::SEMMNI),
             queues: Objects::new(msg::MSGMNI),
         })
+    }
+
+    /// The user namespace that owns it.
+    pub fn owner(&self) -> &Arc<UserNamespace> {
+        &self.owner
     }
 
     /// Its number for /proc/PID/ns/ipc.

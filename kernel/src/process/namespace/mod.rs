@@ -1,9 +1,10 @@
-//! Namespaces (namespaces(7)): mount, pid, uts, ipc, network and cgroup. User and time namespaces come with the issue on isolation: asking
-//! for one is EINVAL, as on a Linux that was built without it.
+//! Namespaces (namespaces(7)): mount, pid, uts, ipc, network, cgroup and user. There are no time namespaces: asking for one is EINVAL, as on a
+//! Linux that was built without them.
 
 pub mod enter;
 pub mod ipc;
 pub mod pid;
+pub mod user;
 pub mod uts;
 
 use crate::cgroup::{Cgroup, CgroupNamespace};
@@ -13,12 +14,12 @@ use crate::fs::vfs::place::FsPlace;
 use crate::net::ns::NetNs;
 use alloc::sync::Arc;
 use coffer_abi_types::process::{
-    CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER,
-    CLONE_NEWUTS,
+    CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUTS,
 };
 use core::sync::atomic::{AtomicU64, Ordering};
 use ipc::IpcNamespace;
 use pid::PidNamespace;
+use user::UserNamespace;
 use uts::UtsNamespace;
 
 /// A namespace's inode number, as /proc/PID/ns shows it.
@@ -50,11 +51,11 @@ pub struct Namespaces {
     pub pid_for_children: Arc<PidNamespace>,
 }
 
-/// The namespaces that there are.
+/// The namespaces of a thread that there are: all but the user namespace, which belongs to credentials.
 pub const CLONE_NAMESPACES: u64 =
     CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWCGROUP;
 /// Those that there are not.
-const ABSENT: u64 = CLONE_NEWUSER | CLONE_NEWTIME;
+const ABSENT: u64 = CLONE_NEWTIME;
 
 impl Namespaces {
     /// The initial ones around a first mount namespace.
@@ -69,30 +70,37 @@ impl Namespaces {
         }
     }
 
-    /// These, with a new one for each CLONE_NEW* in `flags`. `place` moves over to the new mounts; `cgroup` looks like the root from now on.
+    /// These, with a new one for each CLONE_NEW* in `flags`, which `user` owns. `place` moves over to the new mounts; `cgroup` looks like the
+    /// root from now on.
     ///
     /// # Errors
     /// EINVAL for a kind that there is not; what making one gives.
-    pub fn with_new(&self, flags: u64, place: &FsPlace, cgroup: Arc<Cgroup>) -> Result<Self> {
+    pub fn with_new(
+        &self,
+        flags: u64,
+        place: &FsPlace,
+        cgroup: Arc<Cgroup>,
+        user: &Arc<UserNamespace>,
+    ) -> Result<Self> {
         check_flags(flags)?;
         let mut new = self.clone();
         if flags & CLONE_NEWPID != 0 {
-            new.pid_for_children = PidNamespace::new(&self.pid_for_children)?;
+            new.pid_for_children = PidNamespace::new(&self.pid_for_children, user)?;
         }
         if flags & CLONE_NEWUTS != 0 {
-            new.uts = self.uts.duplicate();
+            new.uts = self.uts.duplicate(user);
         }
         if flags & CLONE_NEWIPC != 0 {
-            new.ipc = IpcNamespace::new();
+            new.ipc = IpcNamespace::new(user);
         }
         if flags & CLONE_NEWNET != 0 {
-            new.net = NetNs::new()?;
+            new.net = NetNs::new(user)?;
         }
         if flags & CLONE_NEWCGROUP != 0 {
-            new.cgroup = CgroupNamespace::new(cgroup);
+            new.cgroup = CgroupNamespace::new(cgroup, user);
         }
         if flags & CLONE_NEWNS != 0 {
-            new.mount = self.mount.duplicate(place)?;
+            new.mount = self.mount.duplicate(place, user)?;
         }
         Ok(new)
     }

@@ -1,6 +1,7 @@
 //! Pid namespaces (pid_namespaces(7)): numbers of their own, and a first process whose end is the end of all in it.
 
 use super::NamespaceId;
+use super::user::UserNamespace;
 use crate::error::{Errno, Error, Result};
 use crate::process::Process;
 use crate::process::pid::Pid;
@@ -22,6 +23,7 @@ pub struct PidNamespace {
     id: NamespaceId,
     level: usize,
     parent: Option<Arc<Self>>,
+    owner: Arc<UserNamespace>,
     numbers: SpinLock<Numbers>,
     /// Woken whenever a number is released: its init, at its end, waits here for the others.
     released: WaitQueue,
@@ -35,15 +37,17 @@ struct Numbers {
     has_ended: bool,
 }
 
-static INITIAL: Lazy<Arc<PidNamespace>> = Lazy::new(|| Arc::new(PidNamespace::with(0, None)));
+static INITIAL: Lazy<Arc<PidNamespace>> =
+    Lazy::new(|| Arc::new(PidNamespace::with(0, None, UserNamespace::initial())));
 
 impl PidNamespace {
-    fn with(level: usize, parent: Option<Arc<Self>>) -> Self {
+    fn with(level: usize, parent: Option<Arc<Self>>, owner: &Arc<UserNamespace>) -> Self {
         let numbers = Numbers { last: 0, taken: BTreeMap::new(), init: Weak::new(), has_ended: false };
         Self {
             id: NamespaceId::allocate(),
             level,
             parent,
+            owner: owner.clone(),
             numbers: SpinLock::new(numbers),
             released: WaitQueue::new(),
         }
@@ -57,17 +61,25 @@ impl PidNamespace {
     /// A new one inside of `parent`.
     ///
     /// # Errors
-    /// ENOSPC past 32 levels (user_namespaces(7)).
-    pub fn new(parent: &Arc<Self>) -> Result<Arc<Self>> {
+    /// ENOSPC past 32 levels (user_namespaces(7)); EINVAL if `owner` is not inside of the parent's owner.
+    pub fn new(parent: &Arc<Self>, owner: &Arc<UserNamespace>) -> Result<Arc<Self>> {
+        if !parent.owner.contains(owner) {
+            return Err(Errno::EINVAL.into());
+        }
         if parent.level + 1 >= MAX_LEVEL {
             return Err(Error::with(Errno::ENOSPC, "pid namespaces nest too deeply"));
         }
-        Ok(Arc::new(Self::with(parent.level + 1, Some(parent.clone()))))
+        Ok(Arc::new(Self::with(parent.level + 1, Some(parent.clone()), owner)))
     }
 
     /// Its number for /proc/PID/ns/pid.
     pub fn id(&self) -> NamespaceId {
         self.id
+    }
+
+    /// The user namespace that owns it.
+    pub fn owner(&self) -> &Arc<UserNamespace> {
+        &self.owner
     }
 
     /// How many namespaces are around it.

@@ -1,6 +1,7 @@
 //! UTS namespaces (uts_namespaces(7)): the names that uname(2) gives.
 
 use super::NamespaceId;
+use super::user::UserNamespace;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use ostd::sync::{Lazy, SpinLock};
@@ -9,6 +10,7 @@ use ostd::sync::{Lazy, SpinLock};
 #[derive(Debug)]
 pub struct UtsNamespace {
     id: NamespaceId,
+    owner: Arc<UserNamespace>,
     names: SpinLock<Names>,
 }
 
@@ -20,7 +22,8 @@ struct Names {
 
 static INITIAL: Lazy<Arc<UtsNamespace>> = Lazy::new(|| {
     let names = Names { host: b"coffer".to_vec(), domain: b"(none)".to_vec() };
-    Arc::new(UtsNamespace { id: NamespaceId::allocate(), names: SpinLock::new(names) })
+    let owner = UserNamespace::initial().clone();
+    Arc::new(UtsNamespace { id: NamespaceId::allocate(), owner, names: SpinLock::new(names) })
 });
 
 impl UtsNamespace {
@@ -30,8 +33,14 @@ impl UtsNamespace {
     }
 
     /// A new one with the names of this one.
-    pub fn duplicate(&self) -> Arc<Self> {
-        Arc::new(Self { id: NamespaceId::allocate(), names: SpinLock::new(self.names.lock().clone()) })
+    pub fn duplicate(&self, owner: &Arc<UserNamespace>) -> Arc<Self> {
+        let names = SpinLock::new(self.names.lock().clone());
+        Arc::new(Self { id: NamespaceId::allocate(), owner: owner.clone(), names })
+    }
+
+    /// The user namespace that owns it.
+    pub fn owner(&self) -> &Arc<UserNamespace> {
+        &self.owner
     }
 
     /// Its number for /proc/PID/ns/uts.

@@ -81,6 +81,6 @@ fn as_real(credentials: &Arc<Credentials>) -> Arc<Credentials> {
     let mut real = (**credentials).clone();
     real.uid[3] = real.uid[0];
     real.gid[3] = real.gid[0];
-    real.capabilities[1] = if real.uid[0] == 0 { real.capabilities[0] } else { 0 };
+    real.capabilities[1] = if Some(real.uid[0]) == real.root_uid() { real.capabilities[0] } else { 0 };
     Arc::new(real)
 }

@@ -4,6 +4,7 @@ use super::{AT_FDCWD, AT_SYMLINK_NOFOLLOW, lookup_at};
 use crate::context::Context;
 use crate::error::Result;
 use crate::fs::vfs::attributes;
+use crate::process::credentials::Credentials;
 use crate::syscall::{Fd, UserCStr};
 
 /// chown(2).
@@ -19,7 +20,8 @@ pub fn sys_lchown(path: UserCStr, uid: u32, gid: u32, context: &mut Context<'_>)
 /// fchown(2).
 pub fn sys_fchown(fd: Fd, uid: u32, gid: u32, context: &mut Context<'_>) -> Result<()> {
     let file = context.process.fds().get_io(fd)?;
-    attributes::change_owner(file.path(), id(uid), id(gid), &context.process.credentials())
+    let own = context.process.credentials();
+    attributes::change_owner(file.path(), user(uid, &own)?, group(gid, &own)?, &own)
 }
 
 /// fchownat(2).
@@ -32,10 +34,16 @@ pub fn sys_fchownat(
     context: &mut Context<'_>,
 ) -> Result<()> {
     let (start, path) = lookup_at(dirfd, path, flags, 0, context)?;
-    attributes::change_owner(&path, id(uid), id(gid), &start.credentials)
+    let own = &start.credentials;
+    attributes::change_owner(&path, user(uid, own)?, group(gid, own)?, own)
 }
 
 /// -1 stays.
-fn id(id: u32) -> Option<u32> {
-    (id != u32::MAX).then_some(id)
+fn user(uid: u32, own: &Credentials) -> Result<Option<u32>> {
+    if uid == u32::MAX { Ok(None) } else { own.kernel_uid(uid).map(Some) }
+}
+
+/// As [`user`].
+fn group(gid: u32, own: &Credentials) -> Result<Option<u32>> {
+    if gid == u32::MAX { Ok(None) } else { own.kernel_gid(gid).map(Some) }
 }

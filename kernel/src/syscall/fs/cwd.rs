@@ -49,7 +49,7 @@ pub fn sys_fchdir(fd: Fd, context: &mut Context<'_>) -> Result<()> {
 /// chroot(2).
 pub fn sys_chroot(path: UserCStr, context: &mut Context<'_>) -> Result<()> {
     let to = directory(path, context)?;
-    if !context.process.credentials().has(Capability::SysChroot) {
+    if !context.process.credentials().has_own(Capability::SysChroot) {
         return Err(Errno::EPERM.into());
     }
     context.thread.place().set_root(to);

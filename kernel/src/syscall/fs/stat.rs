@@ -6,6 +6,7 @@ use crate::error::{Errno, Result};
 use crate::fs::vfs::file_system::split_device;
 use crate::fs::vfs::inode::{Metadata, Timestamp};
 use crate::fs::vfs::place::Path;
+use crate::process::credentials::Credentials;
 use crate::syscall::{Fd, UserCStr, UserPtr};
 use coffer_abi_types::fs::{stat, statx, statx_timestamp};
 use coffer_abi_types::time::timespec;
@@ -29,7 +30,7 @@ pub fn sys_lstat(path: UserCStr, out: UserPtr<stat>, context: &mut Context<'_>) 
 /// fstat(2).
 pub fn sys_fstat(fd: Fd, out: UserPtr<stat>, context: &mut Context<'_>) -> Result<()> {
     let file = context.process.fds().get(fd)?;
-    out.write(&encode(&file.inode()?.metadata()))
+    out.write(&encode(&file.inode()?.metadata(), &context.process.credentials()))
 }
 
 /// newfstatat(2).
@@ -40,8 +41,8 @@ pub fn sys_newfstatat(
     flags: u32,
     context: &mut Context<'_>,
 ) -> Result<()> {
-    let (_, path) = lookup_at(dirfd, path, flags, AT_NO_AUTOMOUNT, context)?;
-    out.write(&encode(&path.inode()?.metadata()))
+    let (start, path) = lookup_at(dirfd, path, flags, AT_NO_AUTOMOUNT, context)?;
+    out.write(&encode(&path.inode()?.metadata(), &start.credentials))
 }
 
 /// statx(2). All that is cheap is given, whatever the mask asks for; there are no birth times.
@@ -59,20 +60,20 @@ pub fn sys_statx(
     // Programs pass NULL with AT_EMPTY_PATH since Linux 6.11.
     if path.address() == 0 && flags & AT_EMPTY_PATH != 0 && dirfd.0 >= 0 {
         let file = context.process.fds().get(dirfd)?;
-        return out.write(&encode_extended(file.path())?);
+        return out.write(&encode_extended(file.path(), &context.process.credentials())?);
     }
-    let (_, path) = lookup_at(dirfd, path, flags, AT_NO_AUTOMOUNT | AT_STATX_SYNC_TYPE, context)?;
-    out.write(&encode_extended(&path)?)
+    let (start, path) = lookup_at(dirfd, path, flags, AT_NO_AUTOMOUNT | AT_STATX_SYNC_TYPE, context)?;
+    out.write(&encode_extended(&path, &start.credentials)?)
 }
 
-fn encode(metadata: &Metadata) -> stat {
+fn encode(metadata: &Metadata, reader: &Credentials) -> stat {
     stat {
         st_dev: metadata.dev,
         st_ino: metadata.ino,
         st_nlink: u64::from(metadata.links),
         st_mode: metadata.mode(),
-        st_uid: metadata.uid,
-        st_gid: metadata.gid,
+        st_uid: reader.shown_uid(metadata.uid),
+        st_gid: reader.shown_gid(metadata.gid),
         st_rdev: metadata.rdev,
         st_size: metadata.size as i64,
         st_blksize: i64::from(metadata.block_size),
@@ -84,7 +85,7 @@ fn encode(metadata: &Metadata) -> stat {
     }
 }
 
-fn encode_extended(path: &Path) -> Result<statx> {
+fn encode_extended(path: &Path, reader: &Credentials) -> Result<statx> {
     let metadata = path.inode()?.metadata();
     let (stx_rdev_major, stx_rdev_minor) = split_device(metadata.rdev);
     let (stx_dev_major, stx_dev_minor) = split_device(metadata.dev);
@@ -95,8 +96,8 @@ fn encode_extended(path: &Path) -> Result<statx> {
         stx_attributes: if is_mount_root { STATX_ATTR_MOUNT_ROOT } else { 0 },
         stx_attributes_mask: STATX_ATTR_MOUNT_ROOT,
         stx_nlink: metadata.links,
-        stx_uid: metadata.uid,
-        stx_gid: metadata.gid,
+        stx_uid: reader.shown_uid(metadata.uid),
+        stx_gid: reader.shown_gid(metadata.gid),
         stx_mode: metadata.mode() as u16,
         stx_ino: metadata.ino,
         stx_size: metadata.size,

@@ -7,7 +7,7 @@ use crate::fs::vfs::place::Path;
 use crate::fs::vfs::xattr::{
     self, XATTR_CREATE, XATTR_LIST_MAX, XATTR_NAME_MAX, XATTR_REPLACE, XATTR_SIZE_MAX,
 };
-use crate::process::credentials::Capability;
+use crate::process::credentials::{self, Capability};
 use crate::syscall::{Fd, UserCStr, UserPtr};
 use alloc::vec::Vec;
 
@@ -148,10 +148,14 @@ fn set(
     if len > XATTR_SIZE_MAX {
         return Err(Errno::E2BIG.into());
     }
-    let value = value.read_array(len)?;
+    let mut value = value.read_array(len)?;
     path.mount.check_writable()?;
     let inode = path.inode()?;
-    xattr::check(&**inode, &name, &context.process.credentials(), true)?;
+    let credentials = context.process.credentials();
+    xattr::check(&**inode, &name, &credentials, true)?;
+    if name == b"security.capability" {
+        value = credentials::file_capabilities_from(&credentials, value)?;
+    }
     inode.set_xattr(&name, &value, flags)
 }
 

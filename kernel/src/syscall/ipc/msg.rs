@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::error::{Errno, Result};
+use crate::ipc::Owner;
 use crate::ipc::msg::{self, MSGMAX, Message};
 use crate::syscall::UserPtr;
 use coffer_abi_types::ipc::command::{
@@ -79,7 +80,10 @@ pub fn sys_msgctl(
         IPC_STAT => buffer.write(&queues.by_id(id)?.status(Some(&credentials), pids)?).map(|()| 0),
         IPC_SET => {
             let new = buffer.read()?;
-            queues.by_id(id)?.set(new.msg_perm.into(), new.msg_qbytes, &credentials).map(|()| 0)
+            queues
+                .by_id(id)?
+                .set(Owner::said(new.msg_perm, &credentials)?, new.msg_qbytes, &credentials)
+                .map(|()| 0)
         }
         IPC_RMID => queues.by_id(id)?.destroy(namespace, &credentials).map(|()| 0),
         _ => Err(Errno::EINVAL.into()),

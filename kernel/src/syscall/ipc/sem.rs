@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::error::{Errno, Error, Result};
+use crate::ipc::Owner;
 use crate::ipc::sem::{self, SEMOPM, SemaphoreFact};
 use crate::syscall::UserPtr;
 use coffer_abi_types::ipc::command::{
@@ -74,7 +75,7 @@ pub fn sys_semctl(
         }
         IPC_STAT => UserPtr::new(argument).write(&sets.by_id(id)?.status(Some(&credentials))?).map(|()| 0),
         IPC_SET => {
-            let owner = UserPtr::<semid64_ds>::new(argument).read()?.sem_perm.into();
+            let owner = Owner::said(UserPtr::<semid64_ds>::new(argument).read()?.sem_perm, &credentials)?;
             sets.by_id(id)?.set_owner(owner, &credentials).map(|()| 0)
         }
         IPC_RMID => sets.by_id(id)?.destroy(namespace, &credentials).map(|()| 0),

@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::error::{Errno, Result};
-use crate::ipc::shm;
+use crate::ipc::{Owner, shm};
 use crate::syscall::{UserPtr, mm};
 use coffer_abi_types::ipc::command::{
     IPC_INFO, IPC_RMID, IPC_SET, IPC_STAT, SHM_INFO, SHM_LOCK, SHM_STAT, SHM_STAT_ANY, SHM_UNLOCK,
@@ -52,7 +52,7 @@ pub fn sys_shmctl(
         }
         IPC_STAT => buffer.write(&segments.by_id(id)?.status(Some(&credentials), pids)?).map(|()| 0),
         IPC_SET => {
-            let owner = buffer.read()?.shm_perm.into();
+            let owner = Owner::said(buffer.read()?.shm_perm, &credentials)?;
             segments.by_id(id)?.set_owner(owner, &credentials).map(|()| 0)
         }
         IPC_RMID => segments.by_id(id)?.destroy(namespace, &credentials).map(|()| 0),

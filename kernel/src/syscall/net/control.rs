@@ -5,7 +5,9 @@ use crate::error::{Errno, Error, Result};
 use crate::fs::open_file::OpenFile;
 use crate::net::Incoming;
 use crate::net::message::ControlMessage;
-use crate::process::credentials::{Capability, Credentials};
+use crate::process::Process;
+use crate::process::credentials::Capability;
+use crate::process::namespace::pid::PidNamespace;
 use crate::syscall::{Fd, UserPtr};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -47,8 +49,7 @@ pub fn read(address: u64, len: u64, context: &Context<'_>) -> Result<Control> {
             (SOL_SOCKET, SCM_RIGHTS) => add_rights(&mut control.rights, data, context)?,
             (SOL_SOCKET, SCM_CREDENTIALS) => {
                 let claimed = ucred::read_from_bytes(data).map_err(|_| Errno::EINVAL)?;
-                check_claim(&claimed, context.process.pid(), &context.process.credentials())?;
-                control.credentials = Some(claimed);
+                control.credentials = Some(check_claim(&claimed, context.process)?);
             }
             (SOL_SOCKET, _) => return Err(Errno::EINVAL.into()),
             // Of other levels: the family knows.
@@ -73,12 +74,37 @@ fn add_rights(rights: &mut Vec<Arc<OpenFile>>, data: &[u8], context: &Context<'_
     Ok(())
 }
 
-/// A sender may say the truth; more only with capabilities (unix(7)).
-fn check_claim(claimed: &ucred, pid: u32, credentials: &Credentials) -> Result<()> {
-    let is_true = (claimed.pid == pid || credentials.has(Capability::SysAdmin))
-        && (credentials.uid[..3].contains(&claimed.uid) || credentials.has(Capability::Setuid))
-        && (credentials.gid[..3].contains(&claimed.gid) || credentials.has(Capability::Setgid));
-    if is_true { Ok(()) } else { Err(Errno::EPERM.into()) }
+/// A sender may say the truth; more only with capabilities (unix(7)). Returns it in the ids of the initial namespaces.
+fn check_claim(claimed: &ucred, process: &Process) -> Result<ucred> {
+    let credentials = process.credentials();
+    let (uid, gid) = (credentials.kernel_uid(claimed.uid)?, credentials.kernel_gid(claimed.gid)?);
+    let namespace = process.pid_namespace();
+    let is_true = (claimed.pid == process.id().own()
+        || credentials.has_in(namespace.owner(), Capability::SysAdmin))
+        && (credentials.uid[..3].contains(&uid) || credentials.has_own(Capability::Setuid))
+        && (credentials.gid[..3].contains(&gid) || credentials.has_own(Capability::Setgid));
+    if !is_true {
+        return Err(Errno::EPERM.into());
+    }
+    let pid = namespace.find(claimed.pid).ok_or(Errno::ESRCH)?.global();
+    Ok(ucred { pid, uid, gid })
+}
+
+/// Credentials as the caller's pid and user namespaces know them.
+// COMPAT: in an inner pid namespace a process that has ended is 0; on Linux its number stays.
+pub fn shown(credentials: ucred, context: &Context<'_>) -> ucred {
+    /// Nobody: a socket without a peer.
+    const NOBODY: u32 = u32::MAX;
+    if credentials.uid == NOBODY {
+        return credentials;
+    }
+    let namespace = context.process.pid_namespace();
+    let pid = match namespace.level() {
+        0 => credentials.pid,
+        _ => PidNamespace::initial().find(credentials.pid).map_or(0, |id| id.number_in(namespace)),
+    };
+    let own = context.process.credentials();
+    ucred { pid, uid: own.shown_uid(credentials.uid), gid: own.shown_gid(credentials.gid) }
 }
 
 /// Writes what came along to a receiver's buffer of `room` bytes, and gives it descriptors; returns the bytes used and MSG_CTRUNC if not all fitted.
@@ -92,7 +118,7 @@ pub fn write(
     let mut out =
         Out { address: address as usize, room: usize::try_from(room).unwrap_or(0), used: 0, flags: 0 };
     if let Some(credentials) = incoming.credentials {
-        out.put(SOL_SOCKET, SCM_CREDENTIALS, credentials.as_bytes(), 1)?;
+        out.put(SOL_SOCKET, SCM_CREDENTIALS, shown(credentials, context).as_bytes(), 1)?;
     }
     for message in &incoming.control {
         out.put(message.level, message.kind, &message.bytes, 1)?;

@@ -1,5 +1,6 @@
 //! getsockopt(2), setsockopt(2): <https://man7.org/linux/man-pages/man2/getsockopt.2.html>
 
+use super::control;
 use crate::context::Context;
 use crate::error::{Errno, Result};
 use crate::net;
@@ -28,7 +29,7 @@ pub fn sys_getsockopt(
         len.write(&(written as u32))
     };
     match (level, name) {
-        (SOL_SOCKET, SO_PEERCRED) => write(socket.peer_credentials()?.as_bytes()),
+        (SOL_SOCKET, SO_PEERCRED) => write(control::shown(socket.peer_credentials()?, context).as_bytes()),
         (SOL_SOCKET, _) => write(net::socket::option(&**socket, name)?.as_bytes()),
         _ => write(socket.option(level, name)?.as_bytes()),
     }

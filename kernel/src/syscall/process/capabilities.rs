@@ -64,7 +64,7 @@ pub fn sys_capset(
 /// The rules of capset(2).
 fn changed(old: &Credentials, effective: u64, permitted: u64, inheritable: u64) -> Result<Credentials> {
     let [old_permitted, _, old_inheritable, bounding, ambient] = old.capabilities;
-    let may_inherit = if old.has(Capability::Setpcap) {
+    let may_inherit = if old.has_own(Capability::Setpcap) {
         old_inheritable | bounding
     } else {
         (old_inheritable | old_permitted) & (old_inheritable | bounding)

@@ -98,7 +98,11 @@ fn wanted_ids(args: &clone_args, context: &Context<'_>) -> Result<alloc::vec::Ve
     if count == 0 {
         return Ok(alloc::vec::Vec::new());
     }
-    if !context.process.credentials().has(crate::process::credentials::Capability::SysAdmin) {
+    if !context
+        .process
+        .credentials()
+        .has_in(context.process.pid_namespace().owner(), crate::process::credentials::Capability::SysAdmin)
+    {
         return Err(Errno::EPERM.into());
     }
     UserPtr::<u32>::new(args.set_tid as usize).read_array(count)

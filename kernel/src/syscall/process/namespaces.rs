@@ -8,10 +8,7 @@ use crate::process::namespace::enter;
 use crate::process::pidfd::PidFile;
 use crate::syscall::Fd;
 use alloc::vec::Vec;
-use coffer_abi_types::process::{
-    CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER,
-    CLONE_NEWUTS,
-};
+use coffer_abi_types::process::CLONE_NEWUSER;
 
 /// Stops sharing.
 pub fn sys_unshare(flags: u64, context: &mut Context<'_>) -> Result<usize> {
@@ -24,19 +21,20 @@ pub fn sys_setns(fd: Fd, kind: u32, context: &mut Context<'_>) -> Result<usize> 
     let kind = u64::from(kind);
     let file = context.process.fds().get(fd)?;
     if let Some(namespace) = Namespace::of_file(&file) {
-        if kind != 0 && kind != kind_of(&namespace) {
+        if kind != 0 && kind != namespace.flag() {
             return Err(Errno::EINVAL.into());
         }
         enter::enter(context.thread, core::slice::from_ref(&namespace))?;
         return Ok(0);
     }
     let pidfd = file.downcast::<PidFile>().ok_or(Errno::EINVAL)?;
-    if kind == 0 || kind & !CLONE_NAMESPACES != 0 {
+    if kind == 0 || kind & !(CLONE_NAMESPACES | CLONE_NEWUSER) != 0 {
         return Err(Errno::EINVAL.into());
     }
     let target = pidfd.id().process().ok_or(Errno::ESRCH)?;
     let of_target = target.namespaces()?;
     let all = [
+        Namespace::User(target.credentials().user.clone()),
         Namespace::Mount(of_target.mount.clone()),
         Namespace::Uts(of_target.uts.clone()),
         Namespace::Ipc(of_target.ipc.clone()),
@@ -44,22 +42,7 @@ pub fn sys_setns(fd: Fd, kind: u32, context: &mut Context<'_>) -> Result<usize> 
         Namespace::Net(of_target.net.clone()),
         Namespace::Cgroup(of_target.cgroup.clone()),
     ];
-    let wanted: Vec<Namespace> = all.into_iter().filter(|namespace| kind_of(namespace) & kind != 0).collect();
+    let wanted: Vec<Namespace> = all.into_iter().filter(|namespace| namespace.flag() & kind != 0).collect();
     enter::enter(context.thread, &wanted)?;
     Ok(0)
-}
-
-/// CLONE_NEW* of a namespace.
-fn kind_of(namespace: &Namespace) -> u64 {
-    match namespace {
-        Namespace::Mount(_) => CLONE_NEWNS,
-        Namespace::Uts(_) => CLONE_NEWUTS,
-        Namespace::Ipc(_) => CLONE_NEWIPC,
-        Namespace::Pid(_) => CLONE_NEWPID,
-        Namespace::Net(_) => CLONE_NEWNET,
-        Namespace::Cgroup(_) => CLONE_NEWCGROUP,
-        Namespace::Only("user") => CLONE_NEWUSER,
-        Namespace::Only("time") => CLONE_NEWTIME,
-        Namespace::Only(_) => 0,
-    }
 }

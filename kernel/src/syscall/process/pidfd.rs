@@ -79,7 +79,7 @@ pub fn sys_pidfd_getfd(fd: Fd, target: Fd, flags: u32, context: &mut Context<'_>
         && other.gid[..3].iter().all(|&gid| gid == own.gid[3])
         // Nor more rights than its own by way of the other's files (ptrace(2), PTRACE_MODE_ATTACH).
         && other.capabilities[0] & !own.capabilities[0] == 0;
-    if !(own.has(Capability::SysPtrace) || is_same && process.dumpable() == 1) {
+    if !(own.has_in(&other.user, Capability::SysPtrace) || is_same && process.dumpable() == 1) {
         return Err(Errno::EPERM.into());
     }
     let found = process.fds().get(target)?;

@@ -106,7 +106,7 @@ pub fn sys_prctl(
         PR_CAPBSET_DROP => {
             let bit = capability(second)?;
             change(context, |new| {
-                if !new.has(Capability::Setpcap) {
+                if !new.has_own(Capability::Setpcap) {
                     return Err(Errno::EPERM.into());
                 }
                 new.capabilities[set::BOUNDING] &= !bit;
@@ -140,7 +140,7 @@ fn set_securebits(value: u64, context: &Context<'_>) -> Result<isize> {
         let is_allowed = locked & !value == 0
             && (old ^ value) & locked >> 1 == 0
             && value & !securebits::ALL == 0
-            && new.has(Capability::Setpcap);
+            && new.has_own(Capability::Setpcap);
         if !is_allowed {
             return Err(Errno::EPERM.into());
         }

@@ -73,5 +73,9 @@ fn set(
 fn check_identity(own: &Credentials, other: &Credentials) -> Result<()> {
     let is_same = other.uid[..3].iter().all(|&uid| uid == own.uid[0])
         && other.gid[..3].iter().all(|&gid| gid == own.gid[0]);
-    if is_same || own.has(Capability::SysResource) { Ok(()) } else { Err(Errno::EPERM.into()) }
+    if is_same || own.has_in(&other.user, Capability::SysResource) {
+        Ok(())
+    } else {
+        Err(Errno::EPERM.into())
+    }
 }

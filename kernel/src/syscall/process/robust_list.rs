@@ -33,7 +33,8 @@ pub fn sys_get_robust_list(
         id.thread().ok_or(Errno::ESRCH)?
     };
     let own = context.process.credentials();
-    if thread.process().credentials().uid[1] != own.uid[1] && !own.has(Capability::SysPtrace) {
+    let other = thread.process().credentials();
+    if other.uid[1] != own.uid[1] && !own.has_in(&other.user, Capability::SysPtrace) {
         return Err(Errno::EPERM.into());
     }
     len.write(&(HEAD_LEN as u64))?;

@@ -11,22 +11,26 @@ const KEEP: u32 = u32::MAX;
 
 /// The real user id.
 pub fn sys_getuid(context: &mut Context<'_>) -> Result<u32> {
-    Ok(context.process.credentials().uid[0])
+    let own = context.process.credentials();
+    Ok(own.shown_uid(own.uid[0]))
 }
 
 /// The effective user id.
 pub fn sys_geteuid(context: &mut Context<'_>) -> Result<u32> {
-    Ok(context.process.credentials().uid[1])
+    let own = context.process.credentials();
+    Ok(own.shown_uid(own.uid[1]))
 }
 
 /// The real group id.
 pub fn sys_getgid(context: &mut Context<'_>) -> Result<u32> {
-    Ok(context.process.credentials().gid[0])
+    let own = context.process.credentials();
+    Ok(own.shown_gid(own.gid[0]))
 }
 
 /// The effective group id.
 pub fn sys_getegid(context: &mut Context<'_>) -> Result<u32> {
-    Ok(context.process.credentials().gid[1])
+    let own = context.process.credentials();
+    Ok(own.shown_gid(own.gid[1]))
 }
 
 /// Real, effective and saved user id.
@@ -36,7 +40,8 @@ pub fn sys_getresuid(
     saved: UserPtr<u32>,
     context: &mut Context<'_>,
 ) -> Result<usize> {
-    write_three(&context.process.credentials().uid, [real, effective, saved])
+    let own = context.process.credentials();
+    write_three(own.uid.map(|id| own.shown_uid(id)), [real, effective, saved])
 }
 
 /// Real, effective and saved group id.
@@ -46,12 +51,13 @@ pub fn sys_getresgid(
     saved: UserPtr<u32>,
     context: &mut Context<'_>,
 ) -> Result<usize> {
-    write_three(&context.process.credentials().gid, [real, effective, saved])
+    let own = context.process.credentials();
+    write_three(own.gid.map(|id| own.shown_gid(id)), [real, effective, saved])
 }
 
-fn write_three(ids: &[u32; 4], to: [UserPtr<u32>; 3]) -> Result<usize> {
+fn write_three(ids: [u32; 4], to: [UserPtr<u32>; 3]) -> Result<usize> {
     for (pointer, id) in to.into_iter().zip(ids) {
-        pointer.write(id)?;
+        pointer.write(&id)?;
     }
     Ok(0)
 }
@@ -62,7 +68,8 @@ pub fn sys_setuid(uid: u32, context: &mut Context<'_>) -> Result<usize> {
         return Err(Errno::EINVAL.into());
     }
     change(context, |new| {
-        let ids = one(new.uid, uid, new.has(Capability::Setuid))?;
+        let uid = new.kernel_uid(uid)?;
+        let ids = one(new.uid, uid, new.has_own(Capability::Setuid))?;
         new.change_uids(ids);
         Ok(())
     })
@@ -74,7 +81,8 @@ pub fn sys_setgid(gid: u32, context: &mut Context<'_>) -> Result<usize> {
         return Err(Errno::EINVAL.into());
     }
     change(context, |new| {
-        new.gid = one(new.gid, gid, new.has(Capability::Setgid))?;
+        let gid = new.kernel_gid(gid)?;
+        new.gid = one(new.gid, gid, new.has_own(Capability::Setgid))?;
         Ok(())
     })
 }
@@ -82,7 +90,8 @@ pub fn sys_setgid(gid: u32, context: &mut Context<'_>) -> Result<usize> {
 /// setreuid(2).
 pub fn sys_setreuid(real: u32, effective: u32, context: &mut Context<'_>) -> Result<usize> {
     change(context, |new| {
-        let ids = two(new.uid, real, effective, new.has(Capability::Setuid))?;
+        let [real, effective] = [user(new, real)?, user(new, effective)?];
+        let ids = two(new.uid, real, effective, new.has_own(Capability::Setuid))?;
         new.change_uids(ids);
         Ok(())
     })
@@ -91,7 +100,8 @@ pub fn sys_setreuid(real: u32, effective: u32, context: &mut Context<'_>) -> Res
 /// setregid(2).
 pub fn sys_setregid(real: u32, effective: u32, context: &mut Context<'_>) -> Result<usize> {
     change(context, |new| {
-        new.gid = two(new.gid, real, effective, new.has(Capability::Setgid))?;
+        let [real, effective] = [group(new, real)?, group(new, effective)?];
+        new.gid = two(new.gid, real, effective, new.has_own(Capability::Setgid))?;
         Ok(())
     })
 }
@@ -99,7 +109,8 @@ pub fn sys_setregid(real: u32, effective: u32, context: &mut Context<'_>) -> Res
 /// setresuid(2).
 pub fn sys_setresuid(real: u32, effective: u32, saved: u32, context: &mut Context<'_>) -> Result<usize> {
     change(context, |new| {
-        let ids = three(new.uid, [real, effective, saved], new.has(Capability::Setuid))?;
+        let wanted = [user(new, real)?, user(new, effective)?, user(new, saved)?];
+        let ids = three(new.uid, wanted, new.has_own(Capability::Setuid))?;
         new.change_uids(ids);
         Ok(())
     })
@@ -108,7 +119,8 @@ pub fn sys_setresuid(real: u32, effective: u32, saved: u32, context: &mut Contex
 /// setresgid(2).
 pub fn sys_setresgid(real: u32, effective: u32, saved: u32, context: &mut Context<'_>) -> Result<usize> {
     change(context, |new| {
-        new.gid = three(new.gid, [real, effective, saved], new.has(Capability::Setgid))?;
+        let wanted = [group(new, real)?, group(new, effective)?, group(new, saved)?];
+        new.gid = three(new.gid, wanted, new.has_own(Capability::Setgid))?;
         Ok(())
     })
 }
@@ -116,23 +128,35 @@ pub fn sys_setresgid(real: u32, effective: u32, saved: u32, context: &mut Contex
 /// setfsuid(2): returns the old id whatever happens.
 pub fn sys_setfsuid(uid: u32, context: &mut Context<'_>) -> Result<u32> {
     let old = context.process.credentials();
-    if uid != KEEP && (old.uid.contains(&uid) || old.has(Capability::Setuid)) && uid != old.uid[3] {
+    let uid = old.kernel_uid(uid).unwrap_or(KEEP);
+    if uid != KEEP && (old.uid.contains(&uid) || old.has_own(Capability::Setuid)) && uid != old.uid[3] {
         let mut new = (*old).clone();
         new.change_uids([old.uid[0], old.uid[1], old.uid[2], uid]);
         context.process.set_credentials(new);
     }
-    Ok(old.uid[3])
+    Ok(old.shown_uid(old.uid[3]))
 }
 
 /// setfsgid(2).
 pub fn sys_setfsgid(gid: u32, context: &mut Context<'_>) -> Result<u32> {
     let old = context.process.credentials();
-    if gid != KEEP && (old.gid.contains(&gid) || old.has(Capability::Setgid)) && gid != old.gid[3] {
+    let gid = old.kernel_gid(gid).unwrap_or(KEEP);
+    if gid != KEEP && (old.gid.contains(&gid) || old.has_own(Capability::Setgid)) && gid != old.gid[3] {
         let mut new = (*old).clone();
         new.gid[3] = gid;
         context.process.set_credentials(new);
     }
-    Ok(old.gid[3])
+    Ok(old.shown_gid(old.gid[3]))
+}
+
+/// The user that the caller calls so.
+fn user(own: &Credentials, uid: u32) -> Result<u32> {
+    if uid == KEEP { Ok(KEEP) } else { own.kernel_uid(uid) }
+}
+
+/// The group that the caller calls so.
+fn group(own: &Credentials, gid: u32) -> Result<u32> {
+    if gid == KEEP { Ok(KEEP) } else { own.kernel_gid(gid) }
 }
 
 fn change(context: &Context<'_>, change: impl FnOnce(&mut Credentials) -> Result<()>) -> Result<usize> {

@@ -102,7 +102,7 @@ fn info_of(report: &Report, context: &Context<'_>) -> SigInfo {
         Event::Continued => (CLD_CONTINUED, Signal::CONT.number()),
     };
     let pid = report.child.id().number_in(context.process.pid_namespace());
-    let uid = report.child.credentials().uid[0];
+    let uid = context.process.credentials().shown_uid(report.child.credentials().uid[0]);
     SigInfo { signal: Signal::CHLD, code, fields: SigFields::Child { pid, uid, status, utime: 0, stime: 0 } }
 }
 

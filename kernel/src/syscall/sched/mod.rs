@@ -40,5 +40,5 @@ fn check_owner(thread: &Thread, context: &Context<'_>) -> Result<()> {
     let caller = context.process.credentials();
     let target = thread.process().credentials();
     let is_own = caller.uid[1] == target.uid[0] || caller.uid[1] == target.uid[1];
-    if is_own || caller.has(Capability::SysNice) { Ok(()) } else { Err(Errno::EPERM.into()) }
+    if is_own || caller.has_in(&target.user, Capability::SysNice) { Ok(()) } else { Err(Errno::EPERM.into()) }
 }

@@ -32,7 +32,8 @@ fn set(thread: &Thread, nice: i32, context: &Context<'_>) -> Result<()> {
     let caller = context.process.credentials();
     let target = thread.process().credentials();
     let has_right = caller.has(Capability::SysNice);
-    if !has_right && caller.uid[1] != target.uid[0] && caller.uid[1] != target.uid[1] {
+    let has_right_over = caller.has_in(&target.user, Capability::SysNice);
+    if !has_right_over && caller.uid[1] != target.uid[0] && caller.uid[1] != target.uid[1] {
         return Err(Errno::EPERM.into());
     }
     with_entity(thread, |entity, _| {
@@ -63,7 +64,8 @@ pub(super) fn chosen(which: u32, who: u32, context: &Context<'_>) -> Result<Vec<
             }
         }
         (PRIO_USER, user) => {
-            let user = if user == 0 { context.process.credentials().uid[0] } else { user };
+            let own = context.process.credentials();
+            let user = if user == 0 { own.uid[0] } else { own.kernel_uid(user).map_err(|_| Errno::ESRCH)? };
             // Other pid namespaces are out of sight, and out of reach.
             let namespace = context.process.pid_namespace();
             table::for_each(|process| {

@@ -47,7 +47,7 @@ fn namespace(context: &Context<'_>) -> Result<Arc<UtsNamespace>> {
 }
 
 fn read_name(name: UserPtr<u8>, len: i32, context: &Context<'_>) -> Result<Vec<u8>> {
-    if !context.process.credentials().has(Capability::SysAdmin) {
+    if !context.process.credentials().has_in(namespace(context)?.owner(), Capability::SysAdmin) {
         return Err(Errno::EPERM.into());
     }
     let len = usize::try_from(len).ok().filter(|len| *len <= MAX).ok_or(Errno::EINVAL)?;

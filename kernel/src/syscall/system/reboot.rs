@@ -25,7 +25,7 @@ pub fn sys_reboot(
     _argument: usize,
     context: &mut Context<'_>,
 ) -> Result<usize> {
-    if !context.process.credentials().has(Capability::SysBoot) {
+    if !context.process.credentials().has_in(context.process.pid_namespace().owner(), Capability::SysBoot) {
         return Err(Errno::EPERM.into());
     }
     if magic != MAGIC || !SECOND_MAGICS.contains(&second) {

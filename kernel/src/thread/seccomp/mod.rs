@@ -116,7 +116,7 @@ pub struct Attachment {
 /// EACCES; EINVAL if it is strict.
 pub fn check_may_attach(thread: &Thread) -> Result<()> {
     let credentials = thread.process().credentials();
-    if !credentials.no_new_privs && !credentials.has(Capability::SysAdmin) {
+    if !credentials.no_new_privs && !credentials.has_own(Capability::SysAdmin) {
         return Err(Errno::EACCES.into());
     }
     if thread.seccomp.mode() == Mode::Strict {

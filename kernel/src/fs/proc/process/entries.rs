@@ -2,7 +2,7 @@
 
 use super::listing::Threads;
 use super::subject::Class;
-use super::{Subject, fds, links, memory, network, settings, stat, status, tables};
+use super::{Subject, fds, id_maps, links, memory, network, settings, stat, status, tables};
 use crate::error::{Errno, Result};
 use crate::fs::open_file::FileOps;
 use crate::fs::synthetic::{Directory, Emit, Link, Listing, Owner, Source, Target, Text, TextFile};
@@ -26,6 +26,8 @@ enum Kind {
     Link(Place),
     /// A directory.
     Directory(fn(Subject) -> Box<dyn Listing>),
+    /// Text of a source of its own.
+    Own(fn(&Subject) -> Arc<dyn Source>),
     /// The memory itself.
     Memory,
 }
@@ -39,7 +41,7 @@ enum Where {
     ProcessOnly,
 }
 
-use Kind::{Directory as Dir, Link as Leads, Memory, Setting, Text as Shows};
+use Kind::{Directory as Dir, Link as Leads, Memory, Own, Setting, Text as Shows};
 use Where::{Both, ProcessOnly};
 
 #[rustfmt::skip]
@@ -53,7 +55,7 @@ const ENTRIES: &[(&str, u32, Where, Kind)] = &[
     ("exe", 0o777, Both, Leads(links::executable)),
     ("fd", 0o500, Both, Dir(|subject| Box::new(fds::Fds(subject)))),
     ("fdinfo", 0o555, Both, Dir(|subject| Box::new(fds::FdInfos(subject)))),
-    ("gid_map", 0o444, Both, Shows(settings::show_id_map)),
+    ("gid_map", 0o644, Both, Own(id_maps::gids)),
     ("io", 0o400, Both, Shows(stat::show_io)),
     ("limits", 0o444, Both, Shows(tables::show_limits)),
     ("loginuid", 0o444, Both, Shows(settings::show_login_uid)),
@@ -70,14 +72,14 @@ const ENTRIES: &[(&str, u32, Where, Kind)] = &[
     ("personality", 0o400, Both, Shows(settings::show_personality)),
     ("root", 0o777, Both, Leads(links::root)),
     ("sessionid", 0o444, Both, Shows(settings::show_session_id)),
-    ("setgroups", 0o444, ProcessOnly, Shows(settings::show_setgroups)),
+    ("setgroups", 0o644, ProcessOnly, Own(id_maps::setgroups)),
     ("smaps", 0o444, Both, Shows(memory::show_smaps)),
     ("smaps_rollup", 0o444, ProcessOnly, Shows(memory::show_smaps_rollup)),
     ("stat", 0o444, Both, Shows(stat::show_stat)),
     ("statm", 0o444, Both, Shows(stat::show_statm)),
     ("status", 0o444, Both, Shows(status::show)),
     ("task", 0o555, ProcessOnly, Dir(|subject| Box::new(Threads(subject)))),
-    ("uid_map", 0o444, Both, Shows(settings::show_id_map)),
+    ("uid_map", 0o644, Both, Own(id_maps::uids)),
     ("wchan", 0o444, Both, Shows(settings::show_wchan)),
 ];
 
@@ -115,6 +117,7 @@ impl Listing for Entries {
         Ok(match kind {
             Shows(show) => shown(*show, None, false),
             Setting(show, store) => shown(*show, Some(*store), false),
+            Own(make) => TextFile::new(face(FileType::Regular), make(&self.0)),
             Memory => shown(|_, _| Err(Errno::EIO.into()), None, true),
             Leads(place) => {
                 let target = Leading { subject: self.0.clone(), place: *place };
@@ -132,7 +135,7 @@ impl Listing for Entries {
         let start = usize::try_from(from).unwrap_or(usize::MAX);
         for (index, (name, _, place, kind)) in ENTRIES.iter().enumerate().skip(start) {
             let file_type = match kind {
-                Shows(_) | Setting(..) | Memory => FileType::Regular,
+                Shows(_) | Setting(..) | Own(_) | Memory => FileType::Regular,
                 Leads(_) => FileType::Symlink,
                 Dir(_) => FileType::Directory,
             };

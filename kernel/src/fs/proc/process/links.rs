@@ -76,8 +76,8 @@ impl NamespaceLink {
             "ipc" => Namespace::Ipc(all.ipc.clone()),
             "pid" => Namespace::Pid(process.pid_namespace().clone()),
             "pid_for_children" => Namespace::Pid(all.pid_for_children.clone()),
-            "time_for_children" => Namespace::Only("time"),
-            kind => Namespace::Only(kind),
+            "user" => Namespace::User(process.credentials().user.clone()),
+            _ => Namespace::Only("time"),
         })
     }
 }

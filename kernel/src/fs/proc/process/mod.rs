@@ -2,6 +2,7 @@
 
 mod entries;
 mod fds;
+mod id_maps;
 mod links;
 mod listing;
 mod memory;

@@ -131,10 +131,11 @@ impl Source for File {
     fn store(&self, bytes: &[u8]) -> Result<()> {
         let store = self.row.3.ok_or(Errno::EACCES)?;
         let writer = Thread::current().ok_or(Errno::ESRCH)?;
-        if !writer.process().credentials().has(Capability::NetAdmin) {
+        let namespace = self.namespace()?;
+        if !writer.process().credentials().has_in(namespace.owner(), Capability::NetAdmin) {
             return Err(Errno::EPERM.into());
         }
-        store(&self.namespace()?, bytes)
+        store(&namespace, bytes)
     }
 
     fn owner(&self) -> Owner {

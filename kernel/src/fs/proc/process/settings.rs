@@ -38,20 +38,6 @@ pub fn store_comm(subject: &Subject, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// /proc/PID/uid_map and gid_map: there is only the initial user namespace.
-pub fn show_id_map(subject: &Subject, text: &mut Text) -> Result<()> {
-    subject.process()?;
-    text.add(format_args!("{:>10} {:>10} {:>10}\n", 0, 0, u32::MAX));
-    Ok(())
-}
-
-/// /proc/PID/setgroups.
-pub fn show_setgroups(subject: &Subject, text: &mut Text) -> Result<()> {
-    subject.process()?;
-    text.bytes(b"allow\n");
-    Ok(())
-}
-
 /// /proc/PID/loginuid: nobody has logged in (there is no audit).
 pub fn show_login_uid(subject: &Subject, text: &mut Text) -> Result<()> {
     subject.process()?;

@@ -49,12 +49,15 @@ fn show_ids(subject: &Subject, process: &Process, thread: Option<&Arc<Thread>>, 
     let parent = process.parent().map_or(0, |parent| parent.id().number_in(namespace));
     text.add(format_args!("Tgid:\t{tgid}\nNgid:\t0\nPid:\t{pid}\nPPid:\t{parent}\nTracerPid:\t0\n"));
     let credentials = process.credentials();
-    for (label, ids) in [("Uid", &credentials.uid), ("Gid", &credentials.gid)] {
+    let reader = Thread::current().map(|thread| thread.process().credentials());
+    let user = |uid| reader.as_ref().map_or(uid, |reader| reader.shown_uid(uid));
+    let group = |gid| reader.as_ref().map_or(gid, |reader| reader.shown_gid(gid));
+    for (label, ids) in [("Uid", credentials.uid.map(user)), ("Gid", credentials.gid.map(group))] {
         text.add(format_args!("{label}:\t{}\t{}\t{}\t{}\n", ids[0], ids[1], ids[2], ids[3]));
     }
     text.add(format_args!("FDSize:\t{}\nGroups:\t", process.fds().len().next_power_of_two().max(64)));
-    for group in credentials.groups.iter() {
-        text.add(format_args!("{group} "));
+    for member in credentials.groups.iter() {
+        text.add(format_args!("{} ", group(*member)));
     }
     text.bytes(b"\n");
     // From the mount's namespace inwards.

@@ -113,7 +113,9 @@ impl Subject {
             return Ok(process);
         }
         let (own, other) = (reader.process().credentials(), process.credentials());
-        if own.has(Capability::SysPtrace) || (process.dumpable() == 1 && is_same_user(&own, &other)) {
+        if own.has_in(&other.user, Capability::SysPtrace)
+            || (process.dumpable() == 1 && is_same_user(&own, &other))
+        {
             return Ok(process);
         }
         Err(Errno::EACCES.into())

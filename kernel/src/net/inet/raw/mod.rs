@@ -53,8 +53,8 @@ pub fn create(ns: Arc<NetNs>, protocol: u32) -> Result<Arc<dyn Socket>> {
     if protocol == 0 {
         return Err(Errno::EPROTONOSUPPORT.into());
     }
-    let is_allowed =
-        Thread::current().is_some_and(|thread| thread.process().credentials().has(Capability::NetRaw));
+    let is_allowed = Thread::current()
+        .is_some_and(|thread| thread.process().credentials().has_in(ns.owner(), Capability::NetRaw));
     if !is_allowed {
         return Err(Errno::EPERM.into());
     }

@@ -8,6 +8,7 @@ use crate::fs::vfs::context::FsContext;
 use crate::fs::vfs::detached;
 use crate::fs::vfs::lookup::LookupStart;
 use crate::fs::vfs::mount::{Mount, MountFlags};
+use crate::fs::vfs::mount_tree;
 use crate::syscall::fs::{AT_EMPTY_PATH, AT_NO_AUTOMOUNT, AT_SYMLINK_NOFOLLOW, lookup_at};
 use crate::syscall::{Fd, UserCStr};
 use alloc::vec::Vec;
@@ -94,7 +95,7 @@ pub fn sys_fsconfig(
 
 /// fsmount(2).
 pub fn sys_fsmount(fd: Fd, flags: u32, attributes: u32, context: &mut CallContext<'_>) -> Result<Fd> {
-    own_namespace(context)?;
+    let namespace = own_namespace(context)?;
     if flags & !CLOEXEC != 0 {
         return Err(Errno::EINVAL.into());
     }
@@ -105,6 +106,7 @@ pub fn sys_fsmount(fd: Fd, flags: u32, attributes: u32, context: &mut CallContex
         super_block.set_read_only(true);
         mount_flags |= MountFlags::READ_ONLY;
     }
+    let mount_flags = mount_tree::checked_flags(&namespace, &super_block, mount_flags)?;
     let root = super_block.root().clone();
     let mount = Mount::new(super_block, root, &source, mount_flags);
     let file = detached::open(mount);

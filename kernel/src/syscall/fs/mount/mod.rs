@@ -88,7 +88,9 @@ pub fn sys_mount(
     let source = source.as_deref().unwrap_or(b"none");
     let flags = mount_flags(flags);
     let read_only = flags.contains(MountFlags::READ_ONLY);
+    driver.check_mounter(&start.credentials)?;
     let super_block = driver.mount(&MountRequest { options: &options, read_only, start: &start })?;
+    let flags = mount_tree::checked_flags(namespace, &super_block, flags)?;
     mount_tree::mount_new(namespace, target, super_block, source, flags)
 }
 
@@ -129,10 +131,11 @@ pub fn sys_pivot_root(new_root: UserCStr, put_old: UserCStr, context: &mut Conte
 
 /// The caller's mount namespace; EPERM if it may not change it.
 fn own_namespace(context: &Context<'_>) -> Result<Arc<MountNs>> {
-    if !context.process.credentials().has(Capability::SysAdmin) {
+    let namespace = context.thread.namespaces()?.mount.clone();
+    if !context.process.credentials().has_in(namespace.owner(), Capability::SysAdmin) {
         return Err(Errno::EPERM.into());
     }
-    Ok(context.thread.namespaces()?.mount.clone())
+    Ok(namespace)
 }
 
 fn existing(start: &LookupStart, path: Option<&[u8]>) -> Result<Path> {
