@@ -24,6 +24,7 @@ pub mod console;
 pub mod cpu;
 pub mod error;
 pub mod fw_cfg;
+mod host_value;
 pub mod irq;
 pub mod logger;
 pub mod mm;
@@ -41,6 +42,7 @@ pub mod user;
 pub(crate) mod arch;
 
 pub use error::{Error, Result};
+pub use host_value::HostValue;
 
 /// Names the kernel's main function: `ostd::entry!(start);` with `fn start()`. It runs in the first task, on the boot
 /// CPU, with interrupts on, once ostd is up; returning from it ends that task only.

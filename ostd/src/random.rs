@@ -6,14 +6,22 @@ use crate::{Error, Result};
 #[cfg(target_os = "none")]
 const MAX_TRIES: u32 = 10;
 
+/// RDSEED is allowed to run dry while other processors draw on it, too (7.3.17.2).
+#[cfg(target_os = "none")]
+const SEED_TRIES: u32 = 10_000;
+
 /// Fills `out` from the hardware.
 ///
 /// # Errors
 /// [`crate::Error::Device`] when the CPU has no such instruction or it failed ten times in a row.
 pub fn fill(out: &mut [u8]) -> Result<()> {
+    fill_from(word, out)
+}
+
+fn fill_from(source: fn() -> Result<u64>, out: &mut [u8]) -> Result<()> {
     let mut last = None;
     for chunk in out.chunks_mut(8) {
-        let word = word()?;
+        let word = source()?;
         // A source that repeats itself is stuck: the known failure gives all ones for ever.
         if last == Some(word) || word == u64::MAX {
             return Err(Error::Device);
@@ -24,14 +32,34 @@ pub fn fill(out: &mut [u8]) -> Result<()> {
     Ok(())
 }
 
-/// In a TD the host must not be what keys depend on: there must be RDRAND, which the module vouches for, and a sample must pass.
+/// In a TD the host must not be what keys depend on: there must be RDRAND and RDSEED, which the module vouches for, and a sample of each must pass.
 ///
 /// # Panics
-/// If it does not.
+/// If one does not.
 #[cfg(target_os = "none")]
 pub(crate) fn require_hardware() {
     use crate::arch::cpuid;
-    assert!(cpuid::has_rdrand() && fill(&mut [0; 256]).is_ok(), "tdx: the CPU gives no randomness");
+    let works = |source| fill_from(source, &mut [0; 256]).is_ok();
+    assert!(
+        cpuid::has_rdrand() && works(|| tried(rdrand, MAX_TRIES)),
+        "tdx: the CPU has no RDRAND that works"
+    );
+    assert!(
+        cpuid::has_rdseed() && works(|| tried(rdseed, SEED_TRIES)),
+        "tdx: the CPU has no RDSEED that works"
+    );
+}
+
+/// A word from an instruction that may fail for a moment.
+#[cfg(target_os = "none")]
+fn tried(instruction: fn() -> Option<u64>, tries: u32) -> Result<u64> {
+    let one = || {
+        instruction().or_else(|| {
+            core::hint::spin_loop();
+            None
+        })
+    };
+    (0..tries).find_map(|_| one()).ok_or(Error::Device)
 }
 
 #[cfg(target_os = "none")]

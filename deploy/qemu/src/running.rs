@@ -63,6 +63,12 @@ impl Running {
         Ok(running)
     }
 
+    /// QEMU's process.
+    #[must_use]
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits until the machine ends, at most `patience` (for ever where there is none), and ends it then.
     ///
     /// # Errors

@@ -13,12 +13,12 @@ const MOST: usize = (0x100 - 0x40) / 4;
 /// Ids and offsets, in the list's order. A list that loops or leaves its area ends there.
 pub(super) fn list(config: &impl Config) -> Vec<(u8, u16)> {
     let mut found = Vec::new();
-    if config.read_u16(STATUS) & STATUS_CAPABILITIES == 0 {
+    if !config.read_u16(STATUS).has(STATUS_CAPABILITIES) {
         return found;
     }
-    let mut offset = u16::from(config.read_u8(CAPABILITIES)) & !3;
+    let mut offset = u16::from(config.read_u8(CAPABILITIES).claim()) & !3;
     while offset >= 0x40 && found.len() < MOST {
-        let [id, next] = config.read_u16(offset).to_le_bytes();
+        let [id, next] = config.read_u16(offset).claim().to_le_bytes();
         found.push((id, offset));
         offset = u16::from(next) & !3;
     }

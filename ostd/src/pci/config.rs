@@ -1,6 +1,7 @@
 //! Configuration space: how a function's is reached, and the registers that we use (PCI Express Base Specification, 7.5).
 
 use super::Location;
+use crate::HostValue;
 use crate::mm::Vaddr;
 use crate::mm::kspace::mmio;
 
@@ -28,21 +29,21 @@ pub(super) trait Config {
     /// Bytes that can be reached.
     fn len(&self) -> u16;
     /// `offset` is aligned and below `len`.
-    fn read_word(&self, offset: u16) -> u32;
+    fn read_word(&self, offset: u16) -> HostValue<u32>;
     /// As [`Self::read_word`].
     fn write_word(&self, offset: u16, value: u32);
 
-    fn read_u32(&self, offset: u16) -> u32 {
+    fn read_u32(&self, offset: u16) -> HostValue<u32> {
         let offset = offset & !3;
-        if offset < self.len() { self.read_word(offset) } else { u32::MAX }
+        if offset < self.len() { self.read_word(offset) } else { HostValue::new(u32::MAX) }
     }
 
-    fn read_u16(&self, offset: u16) -> u16 {
-        (self.read_u32(offset) >> (8 * (offset & 2))) as u16
+    fn read_u16(&self, offset: u16) -> HostValue<u16> {
+        self.read_u32(offset).map(|word| (word >> (8 * (offset & 2))) as u16)
     }
 
-    fn read_u8(&self, offset: u16) -> u8 {
-        (self.read_u32(offset) >> (8 * (offset & 3))) as u8
+    fn read_u8(&self, offset: u16) -> HostValue<u8> {
+        self.read_u32(offset).map(|word| (word >> (8 * (offset & 3))) as u8)
     }
 
     fn write_u32(&self, offset: u16, value: u32) {
@@ -55,7 +56,7 @@ pub(super) trait Config {
     /// Changes a 16-bit register. The other half of the word is written as zeroes where writing ones would have an effect: above
     /// [`COMMAND`] are the status bits, which a one clears.
     fn update_u16(&self, offset: u16, change: impl FnOnce(u16) -> u16) {
-        let word = self.read_u32(offset);
+        let word = self.read_u32(offset).claim();
         let shift = 8 * (offset & 2);
         let new = u32::from(change((word >> shift) as u16)) << shift;
         let other = if offset & !3 == COMMAND { 0 } else { word & !(0xffff << shift) };
@@ -80,14 +81,14 @@ impl Config for Access {
         }
     }
 
-    fn read_word(&self, offset: u16) -> u32 {
+    fn read_word(&self, offset: u16) -> HostValue<u32> {
         match *self {
             // SAFETY: the page was mapped for good (`enumerate`), the offset is aligned and in it.
             Self::Mapped(base) => unsafe { mmio::read(base + usize::from(offset)) },
             #[cfg(target_os = "none")]
             Self::Ports(at) => crate::arch::pci_ports::read([at.bus, at.device, at.function], offset as u8),
             #[cfg(not(target_os = "none"))]
-            Self::Ports(_) => u32::MAX,
+            Self::Ports(_) => HostValue::new(u32::MAX),
         }
     }
 
@@ -111,6 +112,7 @@ pub(super) mod tests {
     use std::vec::Vec;
 
     use super::{COMMAND, Config};
+    use crate::HostValue;
 
     /// A function made of words, with masks of the bits that can be written.
     pub(in crate::pci) struct Fake {
@@ -133,8 +135,8 @@ pub(super) mod tests {
         fn len(&self) -> u16 {
             256
         }
-        fn read_word(&self, offset: u16) -> u32 {
-            self.words.borrow()[usize::from(offset) / 4]
+        fn read_word(&self, offset: u16) -> HostValue<u32> {
+            HostValue::new(self.words.borrow()[usize::from(offset) / 4])
         }
         fn write_word(&self, offset: u16, value: u32) {
             let index = usize::from(offset) / 4;
@@ -150,11 +152,9 @@ pub(super) mod tests {
     fn narrow_reads_pick_their_bytes_and_the_end_reads_ones() {
         let mut config = Fake::new();
         config.set(0x40, 0x4433_2211, 0);
-        assert_eq!(
-            (config.read_u8(0x42), config.read_u16(0x42), config.read_u32(0x41)),
-            (0x33, 0x4433, 0x4433_2211)
-        );
-        assert_eq!((config.read_u8(256), config.read_u32(0xffff)), (0xff, u32::MAX));
+        assert!(config.read_u8(0x42).is(0x33));
+        assert!(config.read_u16(0x42).is(0x4433) && config.read_u32(0x41).is(0x4433_2211));
+        assert!(config.read_u8(256).is(0xff) && config.read_u32(0xffff).is(u32::MAX));
     }
 
     #[test]
@@ -162,6 +162,6 @@ pub(super) mod tests {
         let mut config = Fake::new();
         config.set(4, 0xffff_0001, u32::MAX);
         config.update_u16(COMMAND, |command| command | 6);
-        assert_eq!(config.read_u32(4), 7);
+        assert!(config.read_u32(4).is(7));
     }
 }

@@ -53,15 +53,15 @@ impl Scan<'_> {
         for function in 0..8 {
             let location = Location { bus, device, function };
             let config = at.function(location);
-            let is_there = config.read_u16(config::VENDOR) != 0xffff;
+            let is_there = !config.read_u16(config::VENDOR).is(0xffff);
             if is_there {
-                match config.read_u8(config::HEADER_TYPE) & !HEADER_IS_MULTI {
+                match config.read_u8(config::HEADER_TYPE).claim() & !HEADER_IS_MULTI {
                     0 => self.functions.extend(new_function(location, config, self.is_wanted)),
-                    HEADER_BRIDGE => bridges.push(config.read_u8(config::SECONDARY_BUS)),
+                    HEADER_BRIDGE => bridges.push(config.read_u8(config::SECONDARY_BUS).claim()),
                     _ => {}
                 }
             }
-            let is_single = config.read_u8(config::HEADER_TYPE) & HEADER_IS_MULTI == 0;
+            let is_single = !config.read_u8(config::HEADER_TYPE).has(HEADER_IS_MULTI);
             if function == 0 && (!is_there || is_single) {
                 return;
             }

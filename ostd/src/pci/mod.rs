@@ -19,7 +19,7 @@ pub use self::msix::Msix;
 
 use self::bar::Bar;
 use self::config::{Access, Config};
-use crate::{Error, Result};
+use crate::{Error, HostValue, Result};
 
 /// Bus, device and function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,33 +57,35 @@ impl Function {
     }
 
     /// Vendor id.
-    pub fn vendor_id(&self) -> u16 {
+    pub fn vendor_id(&self) -> HostValue<u16> {
         self.config.read_u16(config::VENDOR)
     }
 
     /// Device id.
-    pub fn device_id(&self) -> u16 {
+    pub fn device_id(&self) -> HostValue<u16> {
         self.config.read_u16(config::DEVICE)
     }
 
     /// Class, subclass, programming interface.
-    pub fn class(&self) -> (u8, u8, u8) {
-        let [_, interface, subclass, class] = self.config.read_u32(config::CLASS).to_le_bytes();
-        (class, subclass, interface)
+    pub fn class(&self) -> HostValue<(u8, u8, u8)> {
+        self.config.read_u32(config::CLASS).map(|word| {
+            let [_, interface, subclass, class] = word.to_le_bytes();
+            (class, subclass, interface)
+        })
     }
 
     /// Reads a byte of configuration space; all ones beyond its end.
-    pub fn config_u8(&self, offset: u16) -> u8 {
+    pub fn config_u8(&self, offset: u16) -> HostValue<u8> {
         self.config.read_u8(offset)
     }
 
     /// Reads a 16-bit word of configuration space (aligned, else rounded down); all ones beyond its end.
-    pub fn config_u16(&self, offset: u16) -> u16 {
+    pub fn config_u16(&self, offset: u16) -> HostValue<u16> {
         self.config.read_u16(offset)
     }
 
     /// Reads a 32-bit word of configuration space (aligned, else rounded down); all ones beyond its end.
-    pub fn config_u32(&self, offset: u16) -> u32 {
+    pub fn config_u32(&self, offset: u16) -> HostValue<u32> {
         self.config.read_u32(offset)
     }
 

@@ -93,8 +93,8 @@ impl Place {
     }
 
     pub(super) fn read(config: &impl Config, capability: u16, bars: &[Option<Bar>; 6]) -> Result<Self> {
-        let entries = usize::from(config.read_u16(capability + CONTROL) & 0x7ff) + 1;
-        let table = config.read_u32(capability + TABLE);
+        let entries = usize::from(config.read_u16(capability + CONTROL).claim() & 0x7ff) + 1;
+        let table = config.read_u32(capability + TABLE).claim();
         let bar = bars.get((table & 7) as usize).copied().flatten().ok_or(Error::Device)?;
         let offset = (table & !7) as usize;
         let end = offset.checked_add(entries * ENTRY_LEN).ok_or(Error::Device)?;

@@ -6,23 +6,7 @@ use core::ops::Range;
 
 use super::call::{Leaf, Registers, tdcall};
 use crate::mm::PAGE_SIZE;
-use crate::{Error, Result};
-
-/// What the host said, until somebody checks it (house rule 13).
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct HostValue<T>(T);
-
-impl<T> HostValue<T> {
-    /// The value, if `is_fine` finds it so.
-    pub(crate) fn checked(self, is_fine: impl FnOnce(&T) -> bool) -> Option<T> {
-        Some(self.0).filter(is_fine)
-    }
-
-    /// The value as it stands, for those who treat it as a claim themselves: registers of devices.
-    pub(crate) fn claim(self) -> T {
-        self.0
-    }
-}
+use crate::{Error, HostValue, Result};
 
 const CPUID: u64 = 10;
 const HALT: u64 = 12;
@@ -57,7 +41,7 @@ fn call(function: u64, [r12, r13, r14, r15]: [u64; 4]) -> Registers {
 /// What a read came to.
 fn read_value(function: u64, arguments: [u64; 4]) -> HostValue<u64> {
     let answer = call(function, arguments);
-    HostValue(if answer.r10 == 0 { answer.r11 } else { u64::MAX })
+    HostValue::new(if answer.r10 == 0 { answer.r11 } else { u64::MAX })
 }
 
 /// Reads `len` (1, 2, 4) bytes from a port.
@@ -94,7 +78,7 @@ pub(crate) fn write_msr(msr: u32, value: u64) {
 pub(super) fn cpuid(leaf: u32, subleaf: u32) -> HostValue<[u64; 4]> {
     let answer = call(CPUID, [leaf.into(), subleaf.into(), 0, 0]);
     let registers = [answer.r12, answer.r13, answer.r14, answer.r15];
-    HostValue(if answer.r10 == 0 { registers.map(|r| r & 0xffff_ffff) } else { [0; 4] })
+    HostValue::new(if answer.r10 == 0 { registers.map(|r| r & 0xffff_ffff) } else { [0; 4] })
 }
 
 /// Halts with interrupts off until one is pending.
@@ -130,7 +114,7 @@ pub(crate) fn enable_and_halt() {
 pub(super) fn share(range: Range<usize>) -> Result<()> {
     share_by(range, &mut |start, len| {
         let answer = call(MAP_GPA, [start as u64 | super::shared_bit(), len as u64, 0, 0]);
-        (answer.r10, HostValue(answer.r11 & !super::shared_bit()))
+        (answer.r10, HostValue::new(answer.r11 & !super::shared_bit()))
     })
 }
 
@@ -225,7 +209,7 @@ mod tests {
         let outcome = share_by(START..END, &mut |start, len| {
             asked.push((start, len));
             let (status, resume) = answer(start);
-            (status, HostValue(resume))
+            (status, HostValue::new(resume))
         });
         (outcome, asked)
     }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{self, Cursor, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -90,8 +91,8 @@ pub struct Setting {
     pub is_trust_domain: bool,
     /// What must not be in shared memory at the end, of trust domains.
     pub canaries: Vec<[u8; 16]>,
-    /// Seed of a hostile host, of trust domains; 0: a friendly one.
-    pub seed: u64,
+    /// What their host does to them.
+    pub host: Host,
     /// How its disks are attached.
     pub disk_bus: DiskBus,
     /// The form of the disk that it boots from, under firmware.
@@ -112,13 +113,24 @@ impl Default for Setting {
             is_uefi: false,
             is_trust_domain: false,
             canaries: Vec::new(),
-            seed: 0,
+            host: Host::default(),
             disk_bus: DiskBus::default(),
             form: Format::Raw,
             signal_at: None,
             patience: Duration::from_secs(240),
         }
     }
+}
+
+/// What the host of a trust domain does to it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Host {
+    /// Seed of a hostile one; 0: a friendly one.
+    pub seed: u64,
+    /// Which faults it makes (`hostile::Fault::bit`), and how rarely.
+    pub faults: (u64, u64),
+    /// It is friendly until the container has printed this.
+    pub turns_at: Option<&'static str>,
 }
 
 /// What a container left.
@@ -134,6 +146,8 @@ pub struct Outcome {
     pub rounds: Vec<u8>,
     /// What the machine's serial console said.
     pub console: Vec<String>,
+    /// Whether it was ended because it only waited (hostile hosts only).
+    pub is_idle: bool,
 }
 
 impl Outcome {
@@ -173,6 +187,20 @@ impl Shared {
     }
 }
 
+impl Shared {
+    /// Does something as soon as this has been printed, or time is up.
+    fn when_printed(&self, marker: &'static str, patience: Duration, act: impl FnOnce() + Send + 'static) {
+        let output = self.clone();
+        thread::spawn(move || {
+            let start = Instant::now();
+            while !output.text().contains(marker) && start.elapsed() < patience {
+                thread::sleep(Duration::from_millis(20));
+            }
+            act();
+        });
+    }
+}
+
 impl Write for Shared {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
@@ -188,10 +216,11 @@ impl Write for Shared {
 pub fn run(artifacts: &Artifacts, archive: &Path, setting: &Setting) -> anyhow::Result<Outcome> {
     // Kept until the machine has ended.
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
-    let mut machine = if setting.is_trust_domain {
-        tdx::machine(artifacts, setting, folder.path())?
+    let (mut machine, quoting) = if setting.is_trust_domain {
+        let prepared = tdx::prepared(artifacts, setting, folder.path())?;
+        (prepared.simulated.machine(), Some(prepared.quoting))
     } else {
-        plain(artifacts, setting, folder.path())?
+        (plain(artifacts, setting, folder.path())?, None)
     };
     machine.has_ports = true;
     machine.disk_bus = setting.disk_bus;
@@ -202,6 +231,7 @@ pub fn run(artifacts: &Artifacts, archive: &Path, setting: &Setting) -> anyhow::
         let _ended = sender.send(line.trim_end().to_owned());
     })?;
 
+    let process = running.process();
     let (stdout, stderr) = (Shared::default(), Shared::default());
     let streams = Streams {
         stdin: Box::new(Cursor::new(setting.stdin.clone())),
@@ -215,21 +245,64 @@ pub fn run(artifacts: &Artifacts, archive: &Path, setting: &Setting) -> anyhow::
             seen.lock().unwrap_or_else(PoisonError::into_inner).push(*code);
         }
     })?;
+    // Where the machine has gone meanwhile, the test fails by itself.
     if let Some((marker, signal)) = setting.signal_at {
-        let (control, output, patience) = (session.control(), stdout.clone(), setting.patience);
-        thread::spawn(move || {
-            let start = Instant::now();
-            while !output.text().contains(marker) && start.elapsed() < patience {
-                thread::sleep(Duration::from_millis(20));
-            }
-            // Where the machine has gone, the test fails by itself.
-            let _gone = control.send(&Command::Signal(signal));
-        });
+        let control = session.control();
+        stdout.when_printed(marker, setting.patience, move || drop(control.send(&Command::Signal(signal))));
+    }
+    if let (Some(marker), Some(quoting)) = (setting.host.turns_at, quoting) {
+        stdout.when_printed(marker, setting.patience, move || drop(quoting.turn_hostile()));
+    }
+    let is_idle = Arc::new(AtomicBool::new(false));
+    if setting.host.seed != 0 {
+        end_when_idle(process, Arc::clone(&is_idle), session.cancellation());
     }
     let finished = session.finish(Some(setting.patience))?;
+    let is_idle = is_idle.load(Ordering::Relaxed);
     let rounds = rounds.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let console = lines.try_iter().collect();
-    Ok(Outcome { finished, stdout: stdout.text(), stderr: stderr.text(), rounds, console })
+    Ok(Outcome { finished, stdout: stdout.text(), stderr: stderr.text(), rounds, console, is_idle })
+}
+
+/// Ends a machine that has had nothing to do for some seconds: what its host has cut off from everything waits for good.
+fn end_when_idle(process: u32, is_idle: Arc<AtomicBool>, end: Arc<AtomicBool>) {
+    const STEP: Duration = Duration::from_millis(50);
+    const STEPS: u32 = 120;
+    /// A guest that waits looks around now and then.
+    const BUSY_LIMIT: u32 = STEPS / 20;
+    thread::spawn(move || {
+        let (mut steps, mut busy) = (0, 0);
+        // Until the process has gone.
+        while let Some(wants_processor) = wants_processor(process) {
+            steps += 1;
+            busy += u32::from(wants_processor);
+            if busy > BUSY_LIMIT {
+                (steps, busy) = (0, 0);
+            }
+            if steps == STEPS {
+                is_idle.store(true, Ordering::Relaxed);
+                end.store(true, Ordering::Relaxed);
+                return;
+            }
+            thread::sleep(STEP);
+        }
+    });
+}
+
+/// Whether a thread of a process runs or would like to (proc(5), stat): on a computer with much to do that is more than what it gets.
+fn wants_processor(process: u32) -> Option<bool> {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).ok()?;
+    let states = threads.flatten().filter_map(|thread| {
+        let text = fs::read_to_string(thread.path().join("stat")).ok()?;
+        let (_, rest) = text.rsplit_once(") ")?;
+        rest.chars().next()
+    });
+    let mut states = states.peekable();
+    // A process that has ended and was not waited for yet.
+    if states.peek().is_none_or(|state| *state == 'Z') {
+        return None;
+    }
+    Some(states.any(|state| matches!(state, 'R' | 'D')))
 }
 
 /// A machine that is no trust domain.

@@ -72,7 +72,7 @@ impl fmt::Debug for NvmeDisk {
 
 /// Whether `function` is such a controller.
 pub fn probe(function: &Function) -> bool {
-    function.class() == CLASS
+    function.class().is(CLASS)
 }
 
 /// Brings a controller up and gives its disks.

@@ -25,7 +25,8 @@ pub(crate) struct Bar(pub(crate) Mmio);
 
 impl Registers for Bar {
     fn read_u32(&self, offset: usize) -> u32 {
-        self.0.read_u32(offset)
+        // The protocol's crate takes all that a controller says for a claim.
+        self.0.read_u32(offset).claim()
     }
 
     fn write_u32(&self, offset: usize, value: u32) {

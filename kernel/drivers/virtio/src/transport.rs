@@ -4,6 +4,7 @@ use crate::queue::Queue;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use ostd::HostValue;
 use ostd::irq::IrqLine;
 use ostd::pci::{Function, Mmio, Msix};
 use ostd::sync::SpinLock;
@@ -105,7 +106,7 @@ macro_rules! registers {
             assert!(offset + size_of::<$t>() <= self.len, "a register of the structure");
             self.bar.$write(self.offset + offset, value);
         }
-        fn $read(&self, offset: usize) -> $t {
+        fn $read(&self, offset: usize) -> HostValue<$t> {
             assert!(offset + size_of::<$t>() <= self.len, "a register of the structure");
             self.bar.$read(self.offset + offset)
         }
@@ -141,13 +142,13 @@ impl fmt::Debug for Device {
 
 /// The virtio device id of a PCI function: `None` if it is not a virtio 1.x device.
 fn device_id(function: &Function) -> Option<u16> {
-    if function.vendor_id() != VENDOR {
+    if !function.vendor_id().is(VENDOR) {
         return None;
     }
-    match function.device_id() {
+    match function.device_id().claim() {
         id if id >= MODERN_BASE => Some(id - MODERN_BASE),
         // Transitional devices have the modern interface too; their id is the PCI subsystem id (4.1.2.3).
-        0x1000..MODERN_BASE => Some(function.config_u16(0x2e)),
+        0x1000..MODERN_BASE => Some(function.config_u16(0x2e).claim()),
         _ => None,
     }
 }
@@ -171,7 +172,7 @@ impl Device {
             if capability != VENDOR_CAPABILITY {
                 continue;
             }
-            let kind = function.config_u8(at + capability::TYPE);
+            let kind = function.config_u8(at + capability::TYPE).claim();
             if !matches!(kind, capability::COMMON | capability::NOTIFY | capability::DEVICE) {
                 continue;
             }
@@ -180,7 +181,8 @@ impl Device {
                 capability::COMMON if common.is_none() => common = Some(region),
                 capability::NOTIFY if notify.is_none() => {
                     notify = Some(region);
-                    notify_multiplier = function.config_u32(at + capability::NOTIFY_MULTIPLIER) as usize;
+                    notify_multiplier =
+                        function.config_u32(at + capability::NOTIFY_MULTIPLIER).claim() as usize;
                 }
                 capability::DEVICE if config.is_none() => config = Some(region),
                 _ => {}
@@ -221,7 +223,7 @@ impl Device {
         }
         self.accept_features(agreed);
         self.add_status(STATUS_FEATURES_OK);
-        if self.common.read_u8(common::DEVICE_STATUS) & STATUS_FEATURES_OK == 0 {
+        if !self.common.read_u8(common::DEVICE_STATUS).has(STATUS_FEATURES_OK) {
             self.add_status(STATUS_FAILED);
             return Err(Error::Features);
         }
@@ -236,7 +238,7 @@ impl Device {
     pub(crate) fn offered_features(&self) -> u64 {
         (0..2u32).fold(0, |offered, half| {
             self.common.write_u32(common::DEVICE_FEATURE_SELECT, half);
-            offered | u64::from(self.common.read_u32(common::DEVICE_FEATURE)) << (32 * half)
+            offered | u64::from(self.common.read_u32(common::DEVICE_FEATURE).claim()) << (32 * half)
         })
     }
 
@@ -249,7 +251,7 @@ impl Device {
 
     /// How many queues the device says it has.
     pub fn queue_count(&self) -> u16 {
-        self.common.read_u16(common::NUM_QUEUES)
+        self.common.read_u16(common::NUM_QUEUES).claim()
     }
 
     /// An interrupt of this device, for any number of its queues; `handler` runs in interrupt context.
@@ -287,14 +289,14 @@ impl Device {
             return 0;
         }
         self.common.write_u16(common::QUEUE_SELECT, index);
-        let is_in_use = self.common.read_u16(common::QUEUE_ENABLE) != 0;
-        if is_in_use { 0 } else { self.common.read_u16(common::QUEUE_SIZE) }
+        let is_free = self.common.read_u16(common::QUEUE_ENABLE).is(0);
+        if is_free { self.common.read_u16(common::QUEUE_SIZE).claim() } else { 0 }
     }
 
     /// Where to tell of new buffers in queue `index`, and what to write there.
     pub(crate) fn bell(&self, index: u16) -> Result<Bell, Error> {
         self.common.write_u16(common::QUEUE_SELECT, index);
-        let offset = usize::from(self.common.read_u16(common::QUEUE_NOTIFY_OFF))
+        let offset = usize::from(self.common.read_u16(common::QUEUE_NOTIFY_OFF).claim())
             .checked_mul(self.notify_multiplier)
             .filter(|offset| offset.checked_add(2).is_some_and(|end| end <= self.notify.len))
             .ok_or(Error::Protocol)?;
@@ -313,7 +315,7 @@ impl Device {
         self.common.write_u16(common::QUEUE_SELECT, index);
         self.common.write_u16(common::QUEUE_SIZE, size);
         self.common.write_u16(common::QUEUE_MSIX_VECTOR, vector);
-        if self.common.read_u16(common::QUEUE_MSIX_VECTOR) != vector {
+        if !self.common.read_u16(common::QUEUE_MSIX_VECTOR).is(vector) {
             return Err(Error::Resource);
         }
         self.common.write_address(common::QUEUE_DESC, descriptors);
@@ -335,7 +337,7 @@ impl Device {
     /// [`Error::Resource`].
     pub fn start_watching(&self, vector: Vector) -> Result<(), Error> {
         self.common.write_u16(common::CONFIG_MSIX_VECTOR, vector.0);
-        if self.common.read_u16(common::CONFIG_MSIX_VECTOR) != vector.0 {
+        if !self.common.read_u16(common::CONFIG_MSIX_VECTOR).is(vector.0) {
             return Err(Error::Resource);
         }
         self.add_status(STATUS_DRIVER_OK);
@@ -350,7 +352,7 @@ impl Device {
     pub(crate) fn reset(&self) -> Result<(), Error> {
         self.common.write_u8(common::DEVICE_STATUS, 0);
         for _ in 0..RESET_TRIES {
-            if self.common.read_u8(common::DEVICE_STATUS) == 0 {
+            if self.common.read_u8(common::DEVICE_STATUS).is(0) {
                 return Ok(());
             }
         }
@@ -358,7 +360,7 @@ impl Device {
     }
 
     pub(crate) fn status(&self) -> u8 {
-        self.common.read_u8(common::DEVICE_STATUS)
+        self.common.read_u8(common::DEVICE_STATUS).claim()
     }
 
     pub(crate) fn set_status(&self, status: u8) {
@@ -366,7 +368,7 @@ impl Device {
     }
 
     fn add_status(&self, bit: u8) {
-        let status = self.common.read_u8(common::DEVICE_STATUS);
+        let status = self.status();
         self.common.write_u8(common::DEVICE_STATUS, status | bit);
     }
 }
@@ -393,11 +395,11 @@ impl DeviceConfig<'_> {
         let Some(config) = &self.device.config else { return bytes };
         // A device that changes its configuration for ever does not get to keep us.
         for _ in 0..16 {
-            let before = self.device.common.read_u8(common::CONFIG_GENERATION);
+            let before = self.device.common.read_u8(common::CONFIG_GENERATION).claim();
             for (index, byte) in bytes.iter_mut().enumerate() {
-                *byte = if offset + index < config.len { config.read_u8(offset + index) } else { 0 };
+                *byte = if offset + index < config.len { config.read_u8(offset + index).claim() } else { 0 };
             }
-            if self.device.common.read_u8(common::CONFIG_GENERATION) == before {
+            if self.device.common.read_u8(common::CONFIG_GENERATION).is(before) {
                 break;
             }
         }
@@ -407,7 +409,7 @@ impl DeviceConfig<'_> {
 
 /// The stretch of a BAR that the capability at `at` names, if it lies in a BAR that can be mapped.
 fn region(function: &Function, at: u16, bars: &mut Vec<(u8, Arc<Mmio>)>) -> Option<Region> {
-    let index = function.config_u8(at + capability::BAR);
+    let index = function.config_u8(at + capability::BAR).claim();
     let bar = match bars.iter().find(|(known, _)| *known == index) {
         Some((_, bar)) => bar.clone(),
         None => {
@@ -416,8 +418,8 @@ fn region(function: &Function, at: u16, bars: &mut Vec<(u8, Arc<Mmio>)>) -> Opti
             bar
         }
     };
-    let offset = function.config_u32(at + capability::OFFSET) as usize;
-    let len = function.config_u32(at + capability::LENGTH) as usize;
+    let offset = function.config_u32(at + capability::OFFSET).claim() as usize;
+    let len = function.config_u32(at + capability::LENGTH).claim() as usize;
     let is_inside = offset.checked_add(len).is_some_and(|end| end <= bar.len()) && offset.is_multiple_of(4);
     is_inside.then_some(Region { bar, offset, len })
 }

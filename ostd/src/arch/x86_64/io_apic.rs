@@ -29,7 +29,7 @@ impl Mapped {
     fn read(self, register: u32) -> u32 {
         self.select(register);
         // SAFETY: the window register of the mapped controller.
-        unsafe { mmio::read(self.base + WINDOW) }
+        unsafe { mmio::read(self.base + WINDOW) }.claim()
     }
 
     fn write(self, register: u32, value: u32) {

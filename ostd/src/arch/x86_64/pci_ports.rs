@@ -1,6 +1,7 @@
 //! PCI configuration by ports 0xCF8 and 0xCFC (PCI Local Bus Specification 3.0, 3.2.2.3.2), for machines without ECAM.
 
 use super::port;
+use crate::HostValue;
 use crate::sync::SpinLock;
 
 const ADDRESS: u16 = 0xcf8;
@@ -10,7 +11,7 @@ const DATA: u16 = 0xcfc;
 static LOCK: SpinLock<()> = SpinLock::new(());
 
 /// Reads the aligned word at `offset` of [bus, device, function].
-pub(crate) fn read(location: [u8; 3], offset: u8) -> u32 {
+pub(crate) fn read(location: [u8; 3], offset: u8) -> HostValue<u32> {
     let _lock = LOCK.lock_irq();
     // SAFETY: selecting a register has no effect but on the next access to the data port, which the lock makes ours.
     unsafe { port::write(ADDRESS, address(location, offset)) };

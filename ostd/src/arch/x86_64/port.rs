@@ -2,6 +2,7 @@
 
 use x86_64::instructions::port::{PortRead, PortWrite};
 
+use crate::HostValue;
 use crate::tdx::{self, host};
 
 /// What a port is wide.
@@ -32,12 +33,12 @@ impl Value for u32 {
 ///
 /// # Safety
 /// As the caller says what is there: reading it does not affect memory.
-pub(crate) unsafe fn read<T: Value>(port: u16) -> T {
+pub(crate) unsafe fn read<T: Value>(port: u16) -> HostValue<T> {
     if tdx::is_active() {
-        return T::cut(host::read_port(port, size_of::<T>()).claim());
+        return host::read_port(port, size_of::<T>()).map(T::cut);
     }
     // SAFETY: by contract.
-    unsafe { T::read_from_port(port) }
+    HostValue::new(unsafe { T::read_from_port(port) })
 }
 
 /// Writes a port.

@@ -1,6 +1,7 @@
 //! A 16550 at COM1: 115200 8N1, FIFOs on, polled output.
 
 use super::port;
+use crate::HostValue;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 const COM1: u16 = 0x3f8;
@@ -26,7 +27,7 @@ fn outb(register: u16, value: u8) {
     unsafe { port::write(register, value) }
 }
 
-fn inb(register: u16) -> u8 {
+fn inb(register: u16) -> HostValue<u8> {
     // SAFETY: only called with the 16550's registers, which have no effect on memory.
     unsafe { port::read(register) }
 }
@@ -34,7 +35,7 @@ fn inb(register: u16) -> u8 {
 /// Sets the line up, if there is a UART at all: its scratch register must hold what is written.
 pub(crate) fn init() {
     outb(SCRATCH, 0xa5);
-    if inb(SCRATCH) != 0xa5 {
+    if !inb(SCRATCH).is(0xa5) {
         return;
     }
     outb(INTERRUPT_ENABLE, 0);
@@ -54,7 +55,7 @@ pub(crate) fn write(bytes: &[u8]) {
     }
     for chunk in bytes.chunks(FIFO_LEN) {
         let mut polls = 0;
-        while inb(LINE_STATUS) & TRANSMITTER_EMPTY == 0 {
+        while !inb(LINE_STATUS).has(TRANSMITTER_EMPTY) {
             polls += 1;
             if polls > POLL_LIMIT {
                 return;
@@ -80,8 +81,8 @@ pub(crate) fn enable_input() {
 /// Takes received bytes; returns how many.
 pub(crate) fn read(out: &mut [u8]) -> usize {
     let mut len = 0;
-    while len < out.len() && inb(LINE_STATUS) & RECEIVED != 0 {
-        out[len] = inb(DATA);
+    while len < out.len() && inb(LINE_STATUS).has(RECEIVED) {
+        out[len] = inb(DATA).claim();
         len += 1;
     }
     len

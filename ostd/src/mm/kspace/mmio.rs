@@ -3,6 +3,7 @@
 //! In a TD they are not mapped: an access would be an exception, whose handler had to decode the instruction. There the address of a register is
 //! its physical one, in the lower half, and [`read`] and [`write`] ask the host for it, by size and direction.
 
+use crate::HostValue;
 use crate::mm::Vaddr;
 #[cfg(target_os = "none")]
 use crate::mm::{PAGE_SIZE, Paddr, machine};
@@ -50,13 +51,13 @@ values! { u8 u16 u32 u64 }
 /// # Safety
 /// `address` is aligned and lies in what [`map`] gave.
 #[inline]
-pub(crate) unsafe fn read<T: Value>(address: Vaddr) -> T {
+pub(crate) unsafe fn read<T: Value>(address: Vaddr) -> HostValue<T> {
     #[cfg(target_os = "none")]
     if is_physical(address) {
-        return T::cut(tdx::host::read_register(address, size_of::<T>()).claim());
+        return tdx::host::read_register(address, size_of::<T>()).map(T::cut);
     }
     // SAFETY: by contract.
-    unsafe { core::ptr::with_exposed_provenance::<T>(address).read_volatile() }
+    HostValue::new(unsafe { core::ptr::with_exposed_provenance::<T>(address).read_volatile() })
 }
 
 /// Writes a register.

@@ -35,7 +35,7 @@ pub fn add(suite: &mut Suite, artifacts: &Artifacts) {
     });
 }
 
-const CANARY: &[u8; 16] = b"PRIVATE_TO_TD_01";
+pub const CANARY: &[u8; 16] = b"PRIVATE_TO_TD_01";
 
 /// The container makes the canary out of what it is given, so that it is not in its own command line, which comes through shared memory; and has it
 /// in files, in pages of its own and in pipes.

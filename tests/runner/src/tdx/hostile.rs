@@ -7,23 +7,44 @@ use std::time::Duration;
 
 use anyhow::{bail, ensure};
 use coffer_harness::{Artifacts, Ended, Finished};
+use coffer_tdsim_rules::hostile::Fault;
 
-use super::coffer;
-use crate::machine::{Outcome, Setting, tail};
+use super::coffer::{self, CANARY};
+use crate::machine::{Host, Outcome, Setting, tail};
 use crate::suite::Suite;
 
-/// Seeds that run every time: their hosts lie rarely, so that most of a run is service. Such as fail once are kept here.
-const SEEDS: [u64; 3] = [33, 34, 35];
-/// All of them.
-const STORM: std::ops::RangeInclusive<u64> = 1..=64;
+/// Hosts that run every time.
+const USUAL: [Storm; 4] = [Storm::Boot(33), Storm::Boot(35), Storm::Service(1), Storm::Service(2)];
+/// Seeds of the others.
+const SEEDS: std::ops::RangeInclusive<u64> = 1..=64;
 
-const SCRIPT: &str =
-    "i=0; while [ $i -lt 20 ]; do echo $i | md5sum > /tmp/$i; i=$((i+1)); done; ls /tmp | wc -l";
-const EXPECTED: &str = "20\n";
-const PATIENCE: Duration = Duration::from_secs(45);
+/// When a host lies, by its seed.
+#[derive(Debug, Clone, Copy)]
+enum Storm {
+    /// From the beginning on: few guests find a device that they can use.
+    Boot(u64),
+    /// Once the container runs.
+    Service(u64),
+}
+
+/// A container that works for some seconds at what needs the host: timers, processors that wait and are woken, memory, output. It checks what it does
+/// by itself, for what it prints the host may change.
+const SCRIPT: &str = "echo ready; word=$(echo CEVINGR_GB_GQ_01 | tr A-Z N-ZA-M); i=0; bad=0; \
+    while [ $i -lt 240 ]; do \
+        (sleep 0.01; echo $word $i) > /tmp/$i & \
+        test $(seq 1 300 | md5sum | head -c 8) = bf4fa711 || bad=$((bad+1)); \
+        wait; test \"$(cat /tmp/$i)\" = \"$word $i\" || bad=$((bad+1)); \
+        echo at $i; i=$((i+1)); done; \
+    test $(ls /tmp | wc -l) = 240 && test $bad = 0 || exit 77";
+/// The container's own check has failed.
+const IS_WRONG: i32 = 77;
+/// The module's own fault (tests/tdsim/module/src/end.rs).
+const MODULE_FAULT: u8 = 0x63;
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What no error that was foreseen looks like.
-const ACCIDENTS: [&str; 9] = [
+const ACCIDENTS: [&str; 10] = [
+    "a canary is in shared memory",
     "index out of bounds",
     "out of range for slice",
     "overflow",
@@ -36,19 +57,52 @@ const ACCIDENTS: [&str; 9] = [
 ];
 
 pub fn add(suite: &mut Suite, artifacts: &Artifacts) {
-    let usual = SEEDS.map(|seed| (format!("tdx/hostile/seed_{seed}"), seed));
-    let storm = STORM.map(|seed| (format!("tdx/storm/seed_{seed}"), seed));
-    for (name, seed) in usual.into_iter().chain(storm) {
+    let usual = USUAL.map(|storm| ("hostile", storm));
+    let storms =
+        SEEDS.flat_map(|seed| [Storm::Boot(seed), Storm::Service(seed)]).map(|storm| ("storm", storm));
+    for (group, storm) in usual.into_iter().chain(storms) {
         let artifacts = artifacts.clone();
-        suite.add(&name, move || {
-            let cpus = 1 + u32::try_from(seed % 2)?;
-            let setting = Setting { seed, cpus, patience: PATIENCE, ..Setting::default() };
+        suite.add(&format!("tdx/{group}/{}", storm.name()), move || {
+            let cpus = 1 + u32::try_from(storm.seed() % 2)?;
+            let canaries = vec![*CANARY];
+            let setting =
+                Setting { host: storm.host(), cpus, canaries, patience: PATIENCE, ..Setting::default() };
             let outcome = coffer::run(&artifacts, SCRIPT, setting)?;
             if let Some(count) = outcome.console.iter().rev().find(|line| line.contains(" faults: ")) {
-                println!("  seed {seed}: {}", count.trim_start_matches("tdsim: "));
+                println!("  {}: {}", storm.name(), count.trim_start_matches("tdsim: "));
             }
             judge(&outcome)
         });
+    }
+}
+
+impl Storm {
+    fn seed(self) -> u64 {
+        match self {
+            Self::Boot(seed) | Self::Service(seed) => seed,
+        }
+    }
+
+    fn name(self) -> String {
+        let when = match self {
+            Self::Boot(_) => "boot",
+            Self::Service(_) => "service",
+        };
+        format!("{when}_{:02}", self.seed())
+    }
+
+    fn host(self) -> Host {
+        let all = u64::MAX;
+        match self {
+            // From a storm in which little lives long to a host that lies now and then.
+            Self::Boot(seed) => Host { seed, faults: (all, 1 << (seed % 6)), turns_at: None },
+            Self::Service(seed) => {
+                // A guest that misses the timer's interrupt sleeps for good: of most hosts it gets them.
+                let lost = if seed.is_multiple_of(8) { 0 } else { Fault::LostInterrupt.bit() };
+                let faults = (all & !lost, 1 + seed % 3);
+                Host { seed, faults, turns_at: Some("ready") }
+            }
+        }
     }
 }
 
@@ -60,17 +114,23 @@ fn judge(outcome: &Outcome) -> anyhow::Result<()> {
     }
     match &outcome.finished {
         Finished::Exit(0) => {
-            ensure!(outcome.stdout == EXPECTED, "it printed {:?}", tail(&outcome.stdout));
+            let is_searched = console.contains("none of 1 canaries is in");
+            ensure!(is_searched, "the module does not say that it found no canary: {}", tail(&console));
             Ok(())
         }
+        Finished::Exit(IS_WRONG) => bail!("the container has computed nonsense: {}", tail(&outcome.stdout)),
+        Finished::Exit(code) if *code > 128 => bail!("a signal has ended it: {code}"),
         Finished::Exit(_) | Finished::Refused { .. } => Ok(()),
+        Finished::Died { ended: Ended::DebugExit(MODULE_FAULT), .. } => {
+            bail!("the module: {}", tail(&console))
+        }
         Finished::Died { ended: Ended::DebugExit(_) | Ended::PoweredOff, .. } => {
             let is_told = ["panic", "fatal error", "TD exit"].iter().any(|word| console.contains(word));
             ensure!(is_told, "it ended without a word: {}", tail(&console));
             Ok(())
         }
-        // The host keeps the port from it by which the container would be asked for, and it has said so: it waits for nothing in particular.
-        Finished::TimedOut if console.contains("left alone: ") => Ok(()),
+        // The host has taken from it what it would be asked or would answer by: it waits for nothing in particular, and does not work for it.
+        Finished::Cancelled if outcome.is_idle => Ok(()),
         other => bail!("{other:?}: {}", tail(&console)),
     }
 }

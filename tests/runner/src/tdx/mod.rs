@@ -17,7 +17,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use coffer_harness::{Artifacts, Ended, Machine};
-use coffer_tdsim::{Domain, MODULE, Payload, QuoteVersion, build_bare, prepare};
+use coffer_tdsim::{Domain, MODULE, Payload, Prepared, QuoteVersion, build_bare, prepare};
+use coffer_tdsim_rules::pack::Flags;
 
 use crate::containers;
 use crate::machine::Setting;
@@ -49,20 +50,19 @@ fn module() -> anyhow::Result<PathBuf> {
     Ok(MODULE_PATH.get_or_init(|| path).clone())
 }
 
-/// The machine that runs our image as a trust domain.
-pub fn machine(artifacts: &Artifacts, setting: &Setting, folder: &Path) -> anyhow::Result<Machine> {
+/// Our image as a trust domain.
+pub fn prepared(artifacts: &Artifacts, setting: &Setting, folder: &Path) -> anyhow::Result<Prepared> {
     let file = std::fs::read(artifacts.uki()).context("cannot read the unified kernel image")?;
     let domain = Domain {
         cpus: setting.cpus,
         memory_mib: setting.memory_mib,
         canaries: setting.canaries.clone(),
-        seed: setting.seed,
-        // From a storm in which little lives long to a host that lies now and then.
-        faults: (u64::MAX, 1 << (setting.seed % 6)),
+        seed: setting.host.seed,
+        faults: setting.host.faults,
+        flags: setting.host.turns_at.map_or(0, |_| Flags::FRIENDLY_FIRST),
         ..Domain::default()
     };
-    let prepared = prepare(&domain, &Payload::read(&file)?, &module()?, QuoteVersion::V4, folder)?;
-    Ok(prepared.simulated.machine())
+    prepare(&domain, &Payload::read(&file)?, &module()?, QuoteVersion::V4, folder)
 }
 
 /// Runs a machine to its end; gives how it ended and all that it printed.

@@ -17,11 +17,15 @@ pub const MODULE_FAULT: u32 = 0x63;
 /// A canary was in shared memory.
 pub const LEAK: u32 = 0x64;
 
-/// Ends QEMU with a code.
+/// Ends QEMU with a code: of a domain that does not end by itself.
 pub fn exit(code: u32) -> ! {
-    if let Some(td) = smp::TD.get() {
-        td.hostile.report();
+    if let Some(td) = smp::TD.get().filter(|_| code != MODULE_FAULT) {
+        before(td);
     }
+    end(code)
+}
+
+fn end(code: u32) -> ! {
     loop {
         ports::write(DEBUG_EXIT_PORT, 1, code);
     }
@@ -33,14 +37,15 @@ pub fn broken_rule(vcpu: &Vcpu, rule: core::fmt::Arguments) -> ! {
     exit(BROKEN_RULE)
 }
 
-/// Before an orderly end: what the host did is told, and canaries that are found end the run in another way.
+/// Before the end: what the host did is told, and canaries that are found end the run in another way.
 pub fn before(td: &Td) {
     td.hostile.report();
     match td.find_canary() {
         Search::Found(gpa) => {
             console::say(format_args!("a canary is in shared memory at {gpa:#x}"));
-            exit(LEAK)
+            end(LEAK)
         }
+        Search::Impossible => console::say(format_args!("shared memory was not searched for canaries")),
         Search::Clean { canaries: 0, .. } => {}
         Search::Clean { pages, canaries } => {
             console::say(format_args!("none of {canaries} canaries is in {pages} shared pages"));

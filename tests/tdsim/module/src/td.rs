@@ -129,9 +129,13 @@ impl Td {
 
     /// Looks for canaries in all memory that is shared.
     pub fn find_canary(&self) -> Search {
+        const PATIENCE: usize = 10_000_000;
         let (offset, len) = self.header.canaries;
         let all = self.pack.get(offset as usize..(offset + len) as usize).unwrap_or_default();
-        let mapping = self.mapping.lock();
+        // Who ends the domain may have the lock itself.
+        let Some(mapping) = (0..PATIENCE).find_map(|_| self.mapping.try_lock()) else {
+            return Search::Impossible;
+        };
         let mut buffer = [0; PAGE as usize];
         let mut pages = 0;
         for page in (0..mapping.pages.len()).filter(|page| mapping.pages.state(*page) == State::Shared) {
@@ -155,6 +159,8 @@ pub enum Search {
     Found(u64),
     /// None is in so many pages.
     Clean { pages: usize, canaries: usize },
+    /// Somebody works at the list of pages.
+    Impossible,
 }
 
 /// Length of a canary. They do not cross pages, for whoever writes them aligns them, or writes many.

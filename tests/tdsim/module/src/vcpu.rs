@@ -120,6 +120,29 @@ impl Vcpu {
         }
     }
 
+    /// Sets a general register by its number in instructions.
+    pub fn set_general(&mut self, number: u8, value: u64) {
+        let r = &mut self.registers;
+        *match number & 15 {
+            0 => &mut self.vmcb.rax,
+            1 => &mut r.rcx,
+            2 => &mut r.rdx,
+            3 => &mut r.rbx,
+            4 => &mut self.vmcb.rsp,
+            5 => &mut r.rbp,
+            6 => &mut r.rsi,
+            7 => &mut r.rdi,
+            8 => &mut r.r8,
+            9 => &mut r.r9,
+            10 => &mut r.r10,
+            11 => &mut r.r11,
+            12 => &mut r.r12,
+            13 => &mut r.r13,
+            14 => &mut r.r14,
+            _ => &mut r.r15,
+        } = value;
+    }
+
     /// EDX:EAX.
     pub fn edx_eax(&self) -> u64 {
         self.registers.rdx << 32 | self.vmcb.rax & 0xffff_ffff

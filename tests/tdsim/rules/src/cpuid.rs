@@ -87,8 +87,8 @@ pub fn masked(leaf: u32, subleaf: u32, native: Registers, processor: &Processor)
             // Family 6, model 0x8f: Sapphire Rapids.
             [0x000806f8, ebx & 0xffff | processor.count << 16 | processor.index << 24, ecx, edx]
         }
-        // Absent: SGX, MPX; and what only a processor of the other vendor would say.
-        7 if subleaf == 0 => [eax, ebx & !(1 << 2 | 1 << 14), ecx & !(1 << 30), edx | 1 << 29],
+        // Absent: SGX, MPX; and what only a processor of the other vendor would say. Present: RDSEED, which the module does.
+        7 if subleaf == 0 => [eax, ebx & !(1 << 2 | 1 << 14) | 1 << 18, ecx & !(1 << 30), edx | 1 << 29],
         0xD if subleaf == 0 => [eax & low(processor.xfam), ebx, ecx, edx & high(processor.xfam)],
         0x15 => [1, processor.tsc_ratio, CRYSTAL_HZ, 0],
         // Left: LAHF, LZCNT, PREFETCHW; SYSCALL, NX, 1 GiB pages, RDTSCP, long mode.

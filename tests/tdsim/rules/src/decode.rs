@@ -42,6 +42,40 @@ pub fn addresses(bytes: &[u8], state: &State) -> [Option<u64>; 5] {
     [source, target, Some(general(RSP).wrapping_sub(8)), Some(general(RSP)), Some(state.rip)]
 }
 
+/// RDSEED, which QEMU's processor does not have and every one with TDX has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RdSeed {
+    /// Number of the general register.
+    pub register: u8,
+    /// How many bits of it are written; with 32, the upper half is cleared.
+    pub bits: u32,
+    /// Length of the instruction.
+    pub length: usize,
+}
+
+/// Recognises it: 0F C7 /7 with a register (SDM vol. 2).
+#[must_use]
+pub fn rdseed(bytes: &[u8]) -> Option<RdSeed> {
+    const WIDE: u8 = 8;
+    const EXTENDED: u8 = 1;
+    let (is_narrow, rest) = match bytes {
+        [0x66, rest @ ..] => (true, rest),
+        rest => (false, rest),
+    };
+    let (rex, rest) = match rest {
+        [rex @ 0x40..=0x4f, rest @ ..] => (*rex, rest),
+        rest => (0, rest),
+    };
+    let [0x0f, 0xc7, modrm @ 0xf8..=0xff, ..] = rest else { return None };
+    let bits = match (rex & WIDE != 0, is_narrow) {
+        (true, _) => 64,
+        (false, true) => 16,
+        (false, false) => 32,
+    };
+    let register = modrm & 7 | (rex & EXTENDED) << 3;
+    Some(RdSeed { register, bits, length: bytes.len() - rest.len() + 3 })
+}
+
 enum Found {
     Operand(u64),
     String { segment: u64 },
@@ -206,7 +240,7 @@ const fn sign_extended(value: u64, bits: u32) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{State, addresses};
+    use super::{RdSeed, State, addresses, rdseed};
 
     fn first(bytes: &[u8]) -> Option<u64> {
         let general = |number: u8| u64::from(number) * 0x1000;
@@ -233,6 +267,21 @@ mod tests {
             (&[0x89, 0x04, 0x24], 0x4000),
         ] {
             assert_eq!(first(bytes), Some(address), "{bytes:x?}");
+        }
+    }
+
+    #[test]
+    fn rdseed_is_recognised() {
+        let expect = |bytes: &[u8], register, bits, length| {
+            assert_eq!(rdseed(bytes), Some(RdSeed { register, bits, length }), "{bytes:x?}");
+        };
+        expect(&[0x0f, 0xc7, 0xf9, 0x90], 1, 32, 3);
+        expect(&[0x48, 0x0f, 0xc7, 0xfa], 2, 64, 4);
+        expect(&[0x49, 0x0f, 0xc7, 0xff], 15, 64, 4);
+        expect(&[0x66, 0x41, 0x0f, 0xc7, 0xf8], 8, 16, 5);
+        // RDRAND; RDSEED of memory; cut off.
+        for bytes in [&[0x0f, 0xc7, 0xf1][..], &[0x0f, 0xc7, 0x3f], &[0x0f, 0xc7], &[0x48]] {
+            assert_eq!(rdseed(bytes), None, "{bytes:x?}");
         }
     }
 

@@ -94,7 +94,7 @@ impl Reference {
     fn read(self) -> u32 {
         match self {
             // SAFETY: reading the PM timer's port, as the FADT names it, has no effect.
-            Self::PmTimer(at) => unsafe { port::read(at) },
+            Self::PmTimer(at) => unsafe { port::read(at) }.claim(),
             Self::Pit => {
                 outb(PIT_COMMAND, 0x80); // latch
                 let low = u32::from(inb(PIT_CHANNEL_2));
@@ -111,7 +111,7 @@ fn outb(at: u16, value: u8) {
 
 fn inb(at: u16) -> u8 {
     // SAFETY: only called with the 8254's ports, which affect no memory.
-    unsafe { port::read(at) }
+    unsafe { port::read(at) }.claim()
 }
 
 fn measure(reference: Reference) -> Option<Frequencies> {

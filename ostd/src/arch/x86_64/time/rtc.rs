@@ -1,5 +1,6 @@
 //! The CMOS real-time clock (Motorola MC146818), read once at boot. It is taken to hold UTC.
 
+use crate::HostValue;
 use crate::arch::port;
 
 const INDEX: u16 = 0x70;
@@ -13,7 +14,7 @@ const AFTERNOON: u8 = 0x80;
 /// An update takes 2 ms at most; a clock that says "updating" for longer is not there.
 const POLL_LIMIT: u32 = 20_000;
 
-fn read(index: u8) -> u8 {
+fn read(index: u8) -> HostValue<u8> {
     // SAFETY: selects a CMOS register; NMI stays enabled (bit 7 clear). No memory is affected.
     unsafe { port::write(INDEX, index) };
     // SAFETY: reads the selected register.
@@ -27,7 +28,7 @@ pub(crate) fn read_seconds(century: u8) -> Option<u64> {
     for _ in 0..8 {
         let next = read_registers(century)?;
         if next == last {
-            return decode(last, read(STATUS_B), century != 0);
+            return decode(last, read(STATUS_B).claim(), century != 0);
         }
         last = next;
     }
@@ -36,14 +37,15 @@ pub(crate) fn read_seconds(century: u8) -> Option<u64> {
 
 fn read_registers(century: u8) -> Option<[u8; 7]> {
     let mut polls = 0;
-    while read(STATUS_A) & UPDATING != 0 {
+    while read(STATUS_A).has(UPDATING) {
         polls += 1;
         if polls > POLL_LIMIT {
             return None;
         }
     }
-    let century = if century == 0 { 0 } else { read(century & 0x7f) };
-    Some([read(0), read(2), read(4), read(7), read(8), read(9), century])
+    let century = if century == 0 { HostValue::new(0) } else { read(century & 0x7f) };
+    // `decode` checks them.
+    Some([read(0), read(2), read(4), read(7), read(8), read(9), century].map(HostValue::claim))
 }
 
 fn decode(registers: [u8; 7], status_b: u8, has_century: bool) -> Option<u64> {

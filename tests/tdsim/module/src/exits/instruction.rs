@@ -1,20 +1,25 @@
-//! Instructions that trap into the guest, and TDCALL, which no processor below knows.
+//! Instructions that trap into the guest, and those that the processor below does not know: TDCALL, RDSEED.
 
+use coffer_tdsim_rules::decode::{RdSeed, rdseed};
 use coffer_tdsim_rules::ve::{Info, Reason, io_qualification};
 
 use super::code;
 use crate::td::Td;
 use crate::vcpu::{INVALID_OPCODE, Vcpu};
-use crate::{guest, tdcall};
+use crate::{guest, svm, tdcall};
 
 const TDCALL: [u8; 4] = [0x66, 0x0f, 0x01, 0xcc];
 const MAX_LENGTH: usize = 15;
 
-/// #UD: TDCALL, or what the guest has to hear of.
+/// #UD: TDCALL, RDSEED, or what the guest has to hear of.
 pub fn invalid_opcode(td: &Td, vcpu: &mut Vcpu) {
-    let mut buffer = [0; 4];
-    match guest::instruction(td, vcpu, &mut buffer) {
-        bytes if bytes == TDCALL => {}
+    let mut buffer = [0; 5];
+    let bytes = guest::instruction(td, vcpu, &mut buffer);
+    if let Some(instruction) = rdseed(bytes) {
+        return seed(vcpu, instruction);
+    }
+    match bytes {
+        bytes if bytes.starts_with(&TDCALL) => {}
         // VMCALL is another vendor's, too.
         [0x0f, 0x01, 0xc1, ..] => return vcpu.inject_ve(Info::instruction(Reason::Vmcall, 3)),
         _ => return vcpu.inject(INVALID_OPCODE, None),
@@ -24,6 +29,23 @@ pub fn invalid_opcode(td: &Td, vcpu: &mut Vcpu) {
     }
     vcpu.advance(TDCALL.len() as u64);
     tdcall::execute(td, vcpu);
+}
+
+/// RDSEED never fails here.
+fn seed(vcpu: &mut Vcpu, instruction: RdSeed) {
+    const CARRY: u64 = 1;
+    /// OF, SF, ZF, AF, PF.
+    const CLEARED: u64 = 1 << 11 | 1 << 7 | 1 << 6 | 1 << 4 | 1 << 2;
+    let RdSeed { register, bits, length } = instruction;
+    let random = u64::from_le_bytes(*svm::random().first_chunk().unwrap_or(&[0; 8]));
+    let value = match bits {
+        64 => random,
+        32 => random & 0xffff_ffff,
+        _ => vcpu.general(register) & !0xffff | random & 0xffff,
+    };
+    vcpu.set_general(register, value);
+    vcpu.vmcb.rflags = vcpu.vmcb.rflags & !CLEARED | CARRY;
+    vcpu.advance(length as u64);
 }
 
 /// IN, OUT, INS, OUTS.

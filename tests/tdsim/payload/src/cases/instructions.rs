@@ -53,6 +53,23 @@ pub fn cpuid() -> Verdict {
     check(cpuid_of(0x8000_0001).1.rcx & 4 == 0, "SVM is there")
 }
 
+/// RDRAND and RDSEED give words, and other ones each time.
+pub fn random() -> Verdict {
+    const CODES: [[u8; 4]; 2] = [[0x48, 0x0f, 0xc7, 0xf1], [0x48, 0x0f, 0xc7, 0xf9]];
+    let subleaf_0 = cpuid_of(7).1.rbx;
+    check(subleaf_0 & 1 << 18 != 0 && cpuid_of(1).1.rcx & 1 << 30 != 0, "CPUID has not both")?;
+    for code in CODES {
+        let word = || {
+            let mut registers = Registers::default();
+            (attempt(&code, &mut registers) == Outcome::Done).then_some(registers.rcx)
+        };
+        let (first, second) = (word(), word());
+        check(first.is_some() && second.is_some(), "it faults")?;
+        check(first != second, "it repeats itself")?;
+    }
+    Ok(())
+}
+
 /// Leaves that are for the VMM.
 pub fn cpuid_traps() -> Verdict {
     for leaf in
