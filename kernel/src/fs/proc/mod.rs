@@ -15,6 +15,7 @@ use super::synthetic::{Directory, Target, Volume};
 use super::vfs::file_system::{self, FileSystem, MountRequest, SuperBlock, SuperBlockOps, allocate_device};
 use super::vfs::inode::FileType;
 use crate::error::{Errno, Result};
+use crate::process::namespace::leave;
 use crate::process::namespace::pid::PidNamespace;
 use crate::thread::Thread;
 use alloc::format;
@@ -92,7 +93,9 @@ fn build(volume: &Arc<Volume>, namespace: &Arc<PidNamespace>) -> Arc<Directory> 
     root.text("uptime", cpu::show_uptime);
     root.text("version", registry::show_version);
     root.text("vmstat", memory::show_vmstat);
-    root.subdirectory("coffer").text("memory", memory::show_counters);
+    let coffer = root.subdirectory("coffer");
+    coffer.text("memory", memory::show_counters);
+    coffer.setting("leave", leave::show, leave::store);
     sys::fill(&root.subdirectory("sys"));
     root
 }

@@ -3,6 +3,7 @@
 
 pub mod enter;
 pub mod ipc;
+pub mod leave;
 pub mod pid;
 pub mod user;
 pub mod uts;

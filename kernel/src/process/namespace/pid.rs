@@ -1,7 +1,7 @@
 //! Pid namespaces (pid_namespaces(7)): numbers of their own, and a first process whose end is the end of all in it.
 
-use super::NamespaceId;
 use super::user::UserNamespace;
+use super::{NamespaceId, leave};
 use crate::error::{Errno, Error, Result};
 use crate::process::Process;
 use crate::process::pid::Pid;
@@ -61,13 +61,17 @@ impl PidNamespace {
     /// A new one inside of `parent`.
     ///
     /// # Errors
-    /// ENOSPC past 32 levels (user_namespaces(7)); EINVAL if `owner` is not inside of the parent's owner.
+    /// ENOSPC past 32 levels (user_namespaces(7)); EINVAL if `owner` is not inside of the parent's owner; EPERM in the initial one without
+    /// leave ([`leave`]), which is taken even if nothing comes of it.
     pub fn new(parent: &Arc<Self>, owner: &Arc<UserNamespace>) -> Result<Arc<Self>> {
         if !parent.owner.contains(owner) {
             return Err(Errno::EINVAL.into());
         }
         if parent.level + 1 >= MAX_LEVEL {
             return Err(Error::with(Errno::ENOSPC, "pid namespaces nest too deeply"));
+        }
+        if parent.level == 0 {
+            leave::take()?;
         }
         Ok(Arc::new(Self::with(parent.level + 1, Some(parent.clone()), owner)))
     }
