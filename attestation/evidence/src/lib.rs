@@ -21,7 +21,10 @@ pub use enclave_report::EnclaveReport;
 pub use event_log::{EventLog, LoggedEvent, LoggedEvents, event_type_name};
 pub use quote::{BodyKind, INTEL_QE_VENDOR, Quote, QuoteSignature, TdBody};
 pub use reader::Malformed;
-pub use runtime_log::{ImageDigest, Mode, RuntimeEvent, RuntimeLog, RuntimeRecord, RuntimeRecords};
+pub use runtime_log::{
+    ContainerStart, ImageDigest, Isolation, MAGIC as RUNTIME_LOG_MAGIC, Mode, RuntimeEvent, RuntimeLog,
+    RuntimeOrder, RuntimeRecord, RuntimeRecords,
+};
 pub use td_report::TdReport;
 
 /// A SHA-384 digest, which is what every measurement register of TDX holds.

@@ -14,8 +14,8 @@ pub const MAGIC: &[u8; 16] = b"coffer-runtime/1";
 /// Tag of a record's digest.
 pub const RECORD_TAG: &[u8] = b"coffer.runtime-record.v1\0";
 
-/// The longest record: a container's start with a SHA-512 digest.
-const RECORD_LIMIT: usize = 14 + 32 + 1 + 64 + 48;
+/// The longest record: a container's start with SHA-512 digests.
+const RECORD_LIMIT: usize = 14 + 32 + 2 * (1 + 64) + 1 + 48;
 
 /// One thing that PID 1 measured, before it took effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,14 +33,7 @@ pub enum RuntimeEvent {
     /// The machine is up: nothing of the above comes any more.
     BootEnd,
     /// A container starts.
-    ContainerStart {
-        /// Its id.
-        container: [u8; 32],
-        /// The digest of the image's manifest.
-        image: ImageDigest,
-        /// SHA-384 of the full OCI configuration, with mounts, network and privileges.
-        configuration: Measurement,
-    },
+    ContainerStart(ContainerStart),
     /// A process starts in a container that runs.
     Exec {
         /// The container's id.
@@ -48,6 +41,31 @@ pub enum RuntimeEvent {
         /// SHA-384 of the OCI process.
         process: Measurement,
     },
+}
+
+/// The start of a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ContainerStart {
+    /// Its id.
+    pub container: [u8; 32],
+    /// The image's id: the digest of its configuration, which names every layer by its contents.
+    pub image: ImageDigest,
+    /// The digest that a registry knows the image by, if it came by one: of its manifest, or of the index that has it.
+    pub manifest: Option<ImageDigest>,
+    /// How far it is kept apart from the machine.
+    pub isolation: Isolation,
+    /// SHA-384 of the full OCI configuration, with mounts, network and privileges.
+    pub configuration: Measurement,
+}
+
+/// How far a container is kept apart from the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isolation {
+    /// It was given nothing but what every container has: no folder of the machine, no further privileges, no namespace of others. It gets no
+    /// quote but those that name it.
+    Confined,
+    /// It was given something of the machine: nothing is said of what it can reach, and it may have asked for any quote.
+    Exposed,
 }
 
 /// Who may tell the machine what to do.
@@ -97,7 +115,7 @@ impl<'a> RuntimeLog<'a> {
             return Err(Malformed::Unexpected { field: "the runtime log's header", value: 0, expected });
         }
         let records = reader.rest();
-        let mut order = Order::Configuration;
+        let mut order = RuntimeOrder::default();
         let mut length = 0;
         while !reader.is_empty() {
             let index = usize::try_from(length).unwrap_or(usize::MAX);
@@ -105,7 +123,7 @@ impl<'a> RuntimeLog<'a> {
             order = order.after(&event).map_err(|reason| Malformed::Event { index, reason })?;
             length += 1;
         }
-        Ok(Self { records, length, is_booted: order == Order::Running })
+        Ok(Self { records, length, is_booted: order.is_running() })
     }
 
     /// How many records there are.
@@ -159,8 +177,12 @@ impl Iterator for RuntimeRecords<'_> {
 }
 
 /// Where in the life of a machine a log is: which event may come next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RuntimeOrder(Order);
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Order {
+    #[default]
     Configuration,
     Mode,
     /// The mode's own event.
@@ -168,6 +190,23 @@ enum Order {
     TlsKey,
     BootEnd,
     Running,
+}
+
+impl RuntimeOrder {
+    /// Where a log is after `event`.
+    ///
+    /// # Errors
+    ///
+    /// When that is not an event that may come next.
+    pub fn after(self, event: &RuntimeEvent) -> Result<Self, &'static str> {
+        self.0.after(event).map(Self)
+    }
+
+    /// Whether the boot phase has ended.
+    #[must_use]
+    pub const fn is_running(self) -> bool {
+        matches!(self.0, Order::Running)
+    }
 }
 
 impl Order {
@@ -179,7 +218,7 @@ impl Order {
             | (Self::Owner(Mode::Sealed), RuntimeEvent::Workload(_)) => Self::TlsKey,
             (Self::TlsKey, RuntimeEvent::TlsKey(_)) => Self::BootEnd,
             (Self::BootEnd, RuntimeEvent::BootEnd) => Self::Running,
-            (Self::Running, RuntimeEvent::ContainerStart { .. } | RuntimeEvent::Exec { .. }) => Self::Running,
+            (Self::Running, RuntimeEvent::ContainerStart(_) | RuntimeEvent::Exec { .. }) => Self::Running,
             (Self::Running, _) => return Err("it belongs before the end of the boot phase"),
             _ => return Err("it is not what comes next in the boot phase"),
         })
@@ -201,19 +240,15 @@ impl RuntimeEvent {
                 Mode::Sealed => 2,
             }]),
             Self::BootEnd => {}
-            Self::ContainerStart { container, image, configuration } => {
-                payload.push(container);
-                match image {
-                    ImageDigest::Sha256(digest) => {
-                        payload.push(&[1]);
-                        payload.push(digest);
-                    }
-                    ImageDigest::Sha512(digest) => {
-                        payload.push(&[2]);
-                        payload.push(digest);
-                    }
-                }
-                payload.push(configuration);
+            Self::ContainerStart(start) => {
+                payload.push(&start.container);
+                payload.push_digest(Some(&start.image));
+                payload.push_digest(start.manifest.as_ref());
+                payload.push(&[match start.isolation {
+                    Isolation::Confined => 1,
+                    Isolation::Exposed => 2,
+                }]);
+                payload.push(&start.configuration);
             }
             Self::Exec { container, process } => {
                 payload.push(container);
@@ -229,6 +264,18 @@ impl RuntimeEvent {
         record
     }
 
+    /// The event of the record with the number `sequence`.
+    ///
+    /// # Errors
+    ///
+    /// When it is not just that record.
+    pub fn from_record(record: &[u8], sequence: u64) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(record);
+        let event = read_record(&mut reader, sequence)?;
+        reader.finish("a record of the runtime log")?;
+        Ok(event)
+    }
+
     const fn kind(&self) -> u16 {
         match self {
             Self::Configuration(_) => 1,
@@ -237,7 +284,7 @@ impl RuntimeEvent {
             Self::Workload(_) => 4,
             Self::TlsKey(_) => 5,
             Self::BootEnd => 6,
-            Self::ContainerStart { .. } => 7,
+            Self::ContainerStart(_) => 7,
             Self::Exec { .. } => 8,
         }
     }
@@ -264,6 +311,16 @@ impl RuntimeRecord {
             .copy_from_slice(bytes);
         self.length = end;
     }
+
+    fn push_digest(&mut self, digest: Option<&ImageDigest>) {
+        let (algorithm, digest): (u8, &[u8]) = match digest {
+            None => (0, &[]),
+            Some(ImageDigest::Sha256(digest)) => (1, digest),
+            Some(ImageDigest::Sha512(digest)) => (2, digest),
+        };
+        self.push(&[algorithm]);
+        self.push(digest);
+    }
 }
 
 impl Default for RuntimeRecord {
@@ -283,9 +340,11 @@ fn digest(record: &[u8]) -> Measurement {
     Sha384::new().chain_update(RECORD_TAG).chain_update(record).finalize().into()
 }
 
+/// For messages.
+const FIELD: &str = "a record of the runtime log";
+
 /// The record with the number `sequence`.
 fn read_record(reader: &mut Reader<'_>, sequence: u64) -> Result<RuntimeEvent, Malformed> {
-    const FIELD: &str = "a record of the runtime log";
     let index = usize::try_from(sequence).unwrap_or(usize::MAX);
     if reader.u64(FIELD)? != sequence {
         return Err(Malformed::Event { index, reason: "its sequence number is not its place in the log" });
@@ -303,23 +362,31 @@ fn read_record(reader: &mut Reader<'_>, sequence: u64) -> Result<RuntimeEvent, M
         4 => RuntimeEvent::Workload(*payload.array(FIELD)?),
         5 => RuntimeEvent::TlsKey(*payload.array(FIELD)?),
         6 => RuntimeEvent::BootEnd,
-        7 => RuntimeEvent::ContainerStart {
+        7 => RuntimeEvent::ContainerStart(ContainerStart {
             container: *payload.array(FIELD)?,
-            image: match payload.u8(FIELD)? {
-                1 => ImageDigest::Sha256(*payload.array(FIELD)?),
-                2 => ImageDigest::Sha512(*payload.array(FIELD)?),
-                _ => {
-                    return Err(Malformed::Event {
-                        index,
-                        reason: "its image has an unknown kind of digest",
-                    });
-                }
+            image: read_digest(&mut payload, index)?
+                .ok_or(Malformed::Event { index, reason: "its image has no digest" })?,
+            manifest: read_digest(&mut payload, index)?,
+            isolation: match payload.u8(FIELD)? {
+                1 => Isolation::Confined,
+                2 => Isolation::Exposed,
+                _ => return Err(Malformed::Event { index, reason: "its isolation is not known" }),
             },
             configuration: *payload.array(FIELD)?,
-        },
+        }),
         8 => RuntimeEvent::Exec { container: *payload.array(FIELD)?, process: *payload.array(FIELD)? },
         _ => return Err(Malformed::Event { index, reason: "its kind is not known" }),
     };
     payload.finish(FIELD)?;
     Ok(event)
+}
+
+/// A digest behind its algorithm; 0 for none.
+fn read_digest(payload: &mut Reader<'_>, index: usize) -> Result<Option<ImageDigest>, Malformed> {
+    Ok(match payload.u8(FIELD)? {
+        0 => None,
+        1 => Some(ImageDigest::Sha256(*payload.array(FIELD)?)),
+        2 => Some(ImageDigest::Sha512(*payload.array(FIELD)?)),
+        _ => return Err(Malformed::Event { index, reason: "its image has an unknown kind of digest" }),
+    })
 }

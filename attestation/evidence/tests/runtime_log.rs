@@ -2,7 +2,7 @@
 #![expect(clippy::tests_outside_test_module, reason = "all of this is tests")]
 #![forbid(unsafe_code)]
 
-use attestation_evidence::{ImageDigest, Mode, RuntimeEvent, RuntimeLog, extend};
+use attestation_evidence::{ContainerStart, ImageDigest, Isolation, Mode, RuntimeEvent, RuntimeLog, extend};
 use proptest::prelude::{Just, Strategy, any, prop_oneof, proptest};
 
 const HEADER: &[u8] = b"coffer-runtime/1";
@@ -30,7 +30,18 @@ fn boot(mode: Mode) -> Vec<RuntimeEvent> {
 }
 
 fn start(image: ImageDigest) -> RuntimeEvent {
-    RuntimeEvent::ContainerStart { container: [6; 32], image, configuration: [7; 48] }
+    // Of both kinds.
+    let (manifest, isolation) = match image {
+        ImageDigest::Sha256(_) => (None, Isolation::Confined),
+        ImageDigest::Sha512(_) => (Some(ImageDigest::Sha256([1; 32])), Isolation::Exposed),
+    };
+    RuntimeEvent::ContainerStart(ContainerStart {
+        container: [6; 32],
+        image,
+        manifest,
+        isolation,
+        configuration: [7; 48],
+    })
 }
 
 fn sample() -> Vec<RuntimeEvent> {

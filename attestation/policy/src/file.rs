@@ -150,14 +150,16 @@ pub struct RuntimePolicy {
     pub client_authorities: Vec<Hex<48>>,
     /// Workload files: SHA-384 of the file.
     pub workloads: Vec<Hex<48>>,
-    /// Images of containers, by digest (`sha256:…`), of which all that ever ran must be.
+    /// Images of containers, of which all that ever ran must be: ids as docker shows them, or digests of manifests (`sha256:…`).
     pub container_images: Vec<String>,
+    /// Whether containers may have been given something of the machine: its folders, privileges, namespaces.
+    pub exposed_containers: bool,
 }
 
 impl RuntimePolicy {
     /// Whether it demands nothing.
     pub(crate) fn is_silent(&self) -> bool {
-        let Self { modes, configurations, client_authorities, workloads, container_images } = self;
+        let Self { modes, configurations, client_authorities, workloads, container_images, .. } = self;
         modes.is_empty()
             && configurations.is_empty()
             && client_authorities.is_empty()

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use attestation_evidence::{ImageDigest, Mode as MeasuredMode, RuntimeEvent};
+use attestation_evidence::{
+    ContainerStart, ImageDigest, Isolation, Measurement, Mode as MeasuredMode, RuntimeEvent,
+};
 use attestation_verify::{
     Check, CheckName, Established, Outcome, Platform, RuntimeState, Tcb, TcbStatus, Verification,
 };
@@ -17,6 +19,17 @@ pub struct Circumstances {
     pub nonce_age: Option<Duration>,
     /// Whether there was a nonce.
     pub has_nonce: bool,
+    /// Whose the quote must be, besides the machine's.
+    pub bound_to: Option<BoundTo>,
+}
+
+/// What REPORTDATA was checked to have in it. Whoever can ask for any quote can have anything there; the runtime's log knows better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BoundTo {
+    /// The TLS key of the connection: SHA-384 of its SubjectPublicKeyInfo.
+    TlsKey(Measurement),
+    /// The id of a container.
+    Container([u8; 32]),
 }
 
 /// A verification and what a policy makes of it.
@@ -26,6 +39,8 @@ pub struct Judgement {
     pub checks: Vec<Check>,
     /// Whether the policy says which images may have booted.
     pub lists_images: bool,
+    /// Whether it is about a machine that is no trust domain.
+    pub is_plain: bool,
 }
 
 impl Judgement {
@@ -46,6 +61,9 @@ impl Judgement {
     pub fn verdict(&self) -> String {
         match self.first_failure() {
             Some(check) => format!("refused: {}: {}", check.name, check.reason),
+            None if self.is_plain => {
+                "accepted: a plain virtual machine, without any hardware evidence".to_owned()
+            }
             None if self.lists_images => "accepted: genuine, and as the policy wants it".to_owned(),
             None => "accepted: genuine; no policy says which image it should run".to_owned(),
         }
@@ -71,9 +89,23 @@ pub fn judge(verification: &Verification, policy: &Policy, circumstances: &Circu
     judge.quote(CheckName::PolicyImage, |quote| image(quote, &policy.images));
     judge.quote(CheckName::PolicyRuntime, |quote| runtime(quote, &policy.runtime));
     judge.quote(CheckName::PolicyLogs, |quote| logs(quote, policy));
+    judge.quote(CheckName::PolicyBinding, |quote| binding(quote, circumstances.bound_to.as_ref()));
     judge.platform(CheckName::PolicyMachine, |platform| machine(platform, &policy.machine));
     judge.quote(CheckName::PolicyFreshness, |_| freshness(policy, circumstances));
-    Judgement { checks: judge.checks, lists_images: !policy.images.is_empty() }
+    judge.note(CheckName::PolicyPlainVm, Some(Nothing("the machine shows a quote")));
+    Judgement { checks: judge.checks, lists_images: !policy.images.is_empty(), is_plain: false }
+}
+
+/// Holds a machine against `policy` that says itself that it has no hardware evidence.
+#[must_use]
+pub fn judge_plain(policy: &Policy) -> Judgement {
+    let (outcome, reason) = if policy.insecure_plain_vm {
+        (Outcome::Pass, "it has no hardware evidence, and the policy accepts a plain virtual machine")
+    } else {
+        (Outcome::Fail, "it is not a trust domain: a plain virtual machine has no hardware evidence")
+    };
+    let check = Check { name: CheckName::PolicyPlainVm, outcome, reason: reason.to_owned() };
+    Judgement { checks: vec![check], lists_images: false, is_plain: true }
 }
 
 /// A check that holds, one that has nothing to be about, or one that does not hold; each with its line.
@@ -266,17 +298,18 @@ fn difference(quote: &Established, image: &Image) -> Option<&'static str> {
 }
 
 fn runtime(quote: &Established, policy: &RuntimePolicy) -> Finding {
-    if policy.is_silent() {
-        return Nothing("the policy says nothing of what the runtime measured");
-    }
     let Some(runtime) = &quote.runtime else {
-        return Fails("there is no runtime log that explains RTMR3".to_owned());
+        return match policy.is_silent() {
+            true => Nothing("the policy says nothing of what the runtime measured"),
+            false => Fails("there is no runtime log that explains RTMR3".to_owned()),
+        };
     };
-    if !runtime.is_booted {
+    if !runtime.is_booted && !policy.is_silent() {
         return Fails("the machine was still booting when the quote was made".to_owned());
     }
     match runtime.events.iter().find_map(|event| unwanted(event, policy)) {
         Some(what) => Fails(what),
+        None if policy.is_silent() => Nothing("the policy says nothing of what the runtime measured"),
         None => Holds(format!("all {} events of the runtime are listed", count(runtime))),
     }
 }
@@ -299,16 +332,26 @@ fn unwanted(event: &RuntimeEvent, policy: &RuntimePolicy) -> Option<String> {
             let is_wanted = policy.modes.is_empty() || policy.modes.contains(&mode);
             return (!is_wanted).then(|| format!("the machine's mode is {name}, which is not listed"));
         }
-        RuntimeEvent::ContainerStart { image, .. } => {
-            let image = digest_text(image);
-            let is_wanted = policy.container_images.is_empty() || policy.container_images.contains(&image);
-            return (!is_wanted)
-                .then(|| format!("a container of image {image} has run, which is not listed"));
-        }
+        RuntimeEvent::ContainerStart(start) => return unwanted_container(policy, start),
         RuntimeEvent::TlsKey(_) | RuntimeEvent::BootEnd | RuntimeEvent::Exec { .. } => return None,
     };
     let is_wanted = list.is_empty() || list.iter().any(|listed| listed.0 == *digest);
     (!is_wanted).then(|| format!("the machine's {what} is {}, which is not listed", hex::encode(digest)))
+}
+
+/// What is wrong with a container, if something is.
+fn unwanted_container(policy: &RuntimePolicy, start: &ContainerStart) -> Option<String> {
+    let image = digest_text(&start.image);
+    if start.isolation == Isolation::Exposed && !policy.exposed_containers {
+        return Some(format!(
+            "a container of image {image} was given something of the machine (exposed-containers)"
+        ));
+    }
+    let manifest = start.manifest.as_ref().map(digest_text);
+    let is_listed = |digest: &String| policy.container_images.contains(digest);
+    let is_wanted =
+        policy.container_images.is_empty() || is_listed(&image) || manifest.as_ref().is_some_and(is_listed);
+    (!is_wanted).then(|| format!("a container of image {image} has run, which is not listed"))
 }
 
 fn digest_text(digest: &ImageDigest) -> String {
@@ -328,6 +371,46 @@ fn logs(quote: &Established, policy: &Policy) -> Finding {
         Holds("the logs that the policy asks for are there".to_owned())
     } else {
         Nothing("the policy asks for no logs")
+    }
+}
+
+/// A container that was given what quotes come from can have any REPORTDATA, with a key of its own or another container's id. It cannot have them in
+/// the log.
+fn binding(quote: &Established, bound_to: Option<&BoundTo>) -> Finding {
+    let Some(bound_to) = bound_to else {
+        return Nothing("nobody said which key or container the quote is bound to");
+    };
+    let Some(runtime) = &quote.runtime else {
+        return match quote.rtmr.last().is_none_or(|rtmr3| rtmr3.bytes().all(|digit| digit == b'0')) {
+            true => Nothing("RTMR3 is zero: no runtime has measured a key or container"),
+            false => Fails(
+                "no runtime log explains RTMR3, which would say whose key or container it is".to_owned(),
+            ),
+        };
+    };
+    match bound_to {
+        BoundTo::TlsKey(key) => match runtime.events.contains(&RuntimeEvent::TlsKey(*key)) {
+            true => Holds("the TLS key is the one that the machine made".to_owned()),
+            false => Fails("the TLS key is not the one that the machine made".to_owned()),
+        },
+        BoundTo::Container(id) => {
+            let starts = runtime.events.iter().filter_map(|event| match event {
+                RuntimeEvent::ContainerStart(start) => Some(start),
+                _ => None,
+            });
+            let name = hex::encode(id);
+            if starts.clone().any(|start| start.isolation == Isolation::Exposed) {
+                // It may be the one that asked, under this one's name.
+                return Fails(
+                    "a container was given something of the machine, and may have asked in another's name"
+                        .to_owned(),
+                );
+            }
+            match starts.filter(|start| start.container == *id).last() {
+                Some(start) => Holds(format!("container {name} runs image {}", digest_text(&start.image))),
+                None => Fails(format!("no container {name} was ever started")),
+            }
+        }
     }
 }
 

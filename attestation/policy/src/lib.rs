@@ -8,4 +8,4 @@ mod file;
 mod judge;
 
 pub use file::{Policy, PolicyError};
-pub use judge::{Circumstances, Judgement, judge};
+pub use judge::{BoundTo, Circumstances, Judgement, judge, judge_plain};

@@ -133,10 +133,14 @@ check_names! {
     PolicyRuntime = "policy-runtime",
     /// Policy: the logs that it asks for are there.
     PolicyLogs = "policy-logs",
+    /// Policy: the key or container that the quote is bound to is the one that the runtime measured.
+    PolicyBinding = "policy-binding",
     /// Policy: the machine is listed.
     PolicyMachine = "policy-machine",
     /// Policy: the quote is fresh.
     PolicyFreshness = "policy-freshness",
+    /// Policy: a machine that is no trust domain will do.
+    PolicyPlainVm = "policy-plain-vm",
 }
 
 impl fmt::Display for CheckName {

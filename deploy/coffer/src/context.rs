@@ -20,8 +20,8 @@ pub struct Endpoint<'a> {
     /// `tcp://…`.
     pub host: &'a str,
     pub description: &'a str,
-    /// The server's certificate, the client's and its key.
-    pub files: [(&'static str, &'a str); 3],
+    /// The server's certificate, the client's and its key; none for a socket of this computer.
+    pub files: &'a [(&'static str, &'a str)],
 }
 
 /// A context by its name.

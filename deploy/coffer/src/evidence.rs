@@ -1,52 +1,144 @@
-//! A machine's evidence in one file (docs/attestation.md, "Evidence in one file").
+//! A machine's evidence, from a file (docs/attestation.md, "Evidence in one file") or from the machine itself ([`Host`]).
+//!
+//! The machine is asked over TLS. Nobody vouches for its key but the quote, which is bound to that key and to a nonce of ours; so any certificate will do,
+//! and what counts is the key that the connection was made with.
 
+use std::io::{Read as _, Write as _};
+use std::net::{TcpStream, ToSocketAddrs as _};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, ensure};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use serde::{Deserialize, Deserializer};
+use anyhow::{Context as _, bail, ensure};
+use attestation_evidence::report_data::{self, NONCE_LENGTH};
+use attestation_policy::{BoundTo, Circumstances};
+use attestation_verify::subject_public_key_info;
+use runtime_evidence::{Document, Hardware, VERSION};
+use rustls::crypto::ring;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConnection, StreamOwned};
+use sha2::{Digest as _, Sha384};
 
-use crate::judging::{FILE_LIMIT, Held, read};
+use crate::judging::{Asked, FILE_LIMIT, Held, Judging, Verdict, read};
+use crate::tls;
 
-/// The version of its form.
-const VERSION: u32 = 1;
+/// How long one step of the conversation may take. A host may take 30 seconds for a quote, and others may have asked before.
+const PATIENCE: Duration = Duration::from_secs(60);
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct File {
-    version: u32,
-    quote: Bytes,
-    #[serde(default)]
-    event_log: Option<Bytes>,
-    #[serde(default)]
-    runtime_log: Option<Bytes>,
+/// Reads a file.
+pub fn load(path: &Path) -> anyhow::Result<Held> {
+    held(path.display().to_string(), &read(path, FILE_LIMIT)?)
 }
 
-/// Bytes in base64, with its padding.
-#[derive(Debug)]
-struct Bytes(Vec<u8>);
+/// Makes sense of one.
+fn held(source: String, bytes: &[u8]) -> anyhow::Result<Held> {
+    let not_evidence = || format!("{source} is not evidence of a machine");
+    let document: Document = serde_json::from_slice(bytes).with_context(not_evidence)?;
+    ensure!(document.version == VERSION, "{source} is of version {}, not {VERSION}", document.version);
+    match (document.hardware, &document.quote) {
+        (Hardware::Tdx, None) => bail!("{source} has no quote, and does not say that there is no hardware"),
+        (Hardware::None, Some(_)) => bail!("{source} has a quote, and says that there is no hardware"),
+        _ => {}
+    }
+    Ok(Held {
+        source,
+        quote: document.quote.map(|quote| quote.0),
+        event_log: document.event_log.map(|log| log.0),
+        runtime_log: document.runtime_log.map(|log| log.0),
+    })
+}
 
-impl<'de> Deserialize<'de> for Bytes {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        STANDARD
-            .decode(text)
-            .map(Self)
-            .map_err(|error| serde::de::Error::custom(format!("not base64: {error}")))
+/// A machine's evidence port.
+#[derive(Clone, Debug)]
+pub struct Host {
+    /// `host:port`.
+    pub address: String,
+}
+
+/// What a machine answers.
+#[derive(Debug)]
+pub struct Answer {
+    pub held: Held,
+    pub asked: Asked,
+    /// The key of the connection (SubjectPublicKeyInfo).
+    pub key: Vec<u8>,
+}
+
+impl Host {
+    /// Asks for evidence with a new nonce, and judges it.
+    pub fn judge(&self, judging: &Judging) -> anyhow::Result<(Answer, Verdict)> {
+        let answer = self.ask()?;
+        let verdict = judging.judge(&answer.held, &answer.asked)?;
+        Ok((answer, verdict))
+    }
+
+    /// Asks for evidence with a new nonce.
+    pub fn ask(&self) -> anyhow::Result<Answer> {
+        let mut nonce = [0; NONCE_LENGTH];
+        let random = ring::default_provider().secure_random.fill(&mut nonce);
+        random.ok().context("this computer has no random numbers")?;
+        let start = Instant::now();
+        let cannot = || format!("cannot ask {} for evidence", self.address);
+        let (key, body) =
+            self.get(&format!("/v1/evidence?nonce={}", hex::encode(nonce))).with_context(cannot)?;
+        let asked = Asked {
+            report_data: Some(report_data::fresh(&nonce, &key)),
+            circumstances: Circumstances {
+                has_nonce: true,
+                nonce_age: Some(start.elapsed()),
+                bound_to: Some(BoundTo::TlsKey(Sha384::digest(&key).into())),
+            },
+            needs_runtime_log: true,
+        };
+        Ok(Answer { held: held(self.address.clone(), &body)?, asked, key })
+    }
+
+    /// One request; gives the connection's key and the body of the answer.
+    fn get(&self, target: &str) -> anyhow::Result<(Vec<u8>, Vec<u8>)> {
+        let addresses = self.address.to_socket_addrs()?;
+        let socket = connect(addresses)?;
+        let (host, _) = self.address.rsplit_once(':').unwrap_or((&self.address, ""));
+        let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())?;
+        let mut stream = StreamOwned::new(ClientConnection::new(tls::any_server()?, name)?, socket);
+        write!(stream, "GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")?;
+        let mut answer = Vec::new();
+        // A machine is not trusted yet: it may send what it likes, but not for ever.
+        (&mut stream).take(FILE_LIMIT).read_to_end(&mut answer)?;
+        let certificate = stream.conn.peer_certificates().and_then(|all| all.first());
+        let certificate = certificate.context("it shows no certificate")?;
+        let key = subject_public_key_info(certificate).map_err(anyhow::Error::msg)?;
+        Ok((key, body(&answer)?.to_vec()))
     }
 }
 
-/// Reads one.
-pub fn load(path: &Path) -> anyhow::Result<Held> {
-    let not_evidence = || format!("{} is not evidence of a machine", path.display());
-    let file: File = serde_json::from_slice(&read(path, FILE_LIMIT)?).with_context(not_evidence)?;
-    ensure!(file.version == VERSION, "{} is of version {}, not {VERSION}", path.display(), file.version);
-    let inner = |bytes: Option<Bytes>| bytes.map(|Bytes(bytes)| bytes);
-    Ok(Held {
-        source: path.to_owned(),
-        quote: file.quote.0,
-        event_log: inner(file.event_log),
-        runtime_log: inner(file.runtime_log),
-    })
+fn connect(addresses: impl Iterator<Item = std::net::SocketAddr>) -> anyhow::Result<TcpStream> {
+    let mut last = None;
+    for address in addresses {
+        match TcpStream::connect_timeout(&address, tls::PATIENCE) {
+            Ok(socket) => {
+                socket.set_read_timeout(Some(PATIENCE))?;
+                socket.set_write_timeout(Some(PATIENCE))?;
+                return Ok(socket);
+            }
+            Err(error) => last = Some(error),
+        }
+    }
+    match last {
+        Some(error) => Err(error.into()),
+        None => bail!("it has no address"),
+    }
+}
+
+/// The body of an answer, if it is a good one.
+fn body(answer: &[u8]) -> anyhow::Result<&[u8]> {
+    let end = answer.windows(4).position(|window| window == b"\r\n\r\n").context("it does not speak HTTP")?;
+    let (head, body) = (&answer[..end], &answer[end + 4..]);
+    let status = head.strip_prefix(b"HTTP/1.1 ").and_then(|rest| rest.get(..3)).unwrap_or_default();
+    if status == b"200" {
+        return Ok(body);
+    }
+    let message = serde_json::from_slice::<serde_json::Value>(body).ok();
+    let message = message.as_ref().and_then(|json| json["message"].as_str()).unwrap_or_default();
+    // Without what would move the cursor of the caller's terminal.
+    let message: String = message.chars().filter(|character| !character.is_control()).take(200).collect();
+    bail!("it answers {}: {message}", String::from_utf8_lossy(status))
 }

@@ -5,6 +5,7 @@
 
 mod collateral;
 mod commands;
+mod connection;
 mod context;
 mod control;
 mod evidence;
@@ -13,6 +14,7 @@ mod judging;
 mod output;
 mod simulator;
 mod state;
+mod target;
 mod tls;
 
 use std::process::ExitCode;
@@ -50,6 +52,13 @@ enum Verb {
     Verify(commands::verify::Arguments),
     /// Report on a machine: what it is, what runs on it, and whether that is genuine and wanted.
     Attest(commands::attest::Arguments),
+    /// Verify a machine, and make a docker context whose every connection verifies it again.
+    Connect(commands::connect::Arguments),
+    /// Take back what connect made.
+    Disconnect(commands::disconnect::Arguments),
+    /// What connect leaves in the background.
+    #[command(hide = true)]
+    Proxy(commands::proxy::Arguments),
     /// Write down what is wanted of a machine.
     #[command(subcommand)]
     Policy(commands::policy::Verb),
@@ -74,6 +83,9 @@ fn main() -> ExitCode {
         Verb::Image(verb) => commands::image::main(verb, output),
         Verb::Verify(arguments) => commands::verify::main(arguments, output),
         Verb::Attest(arguments) => commands::attest::main(arguments, output),
+        Verb::Connect(arguments) => commands::connect::main(arguments, output),
+        Verb::Disconnect(arguments) => commands::disconnect::main(arguments, output).map(done),
+        Verb::Proxy(arguments) => commands::proxy::main(arguments).map(done),
         Verb::Policy(verb) => commands::policy::main(verb).map(done),
         Verb::Completions { shell } => {
             let mut script = Vec::new();
@@ -84,8 +96,8 @@ fn main() -> ExitCode {
     };
     result.unwrap_or_else(|error| {
         eprintln!("coffer: {error:#}");
-        // Of `image diff`, `verify` and `attest`, 1 is an answer.
-        if matches!(arguments.verb, Verb::Image(_) | Verb::Verify(_) | Verb::Attest(_)) {
+        // Of `image diff`, `verify`, `attest` and `connect`, 1 is an answer.
+        if matches!(arguments.verb, Verb::Image(_) | Verb::Verify(_) | Verb::Attest(_) | Verb::Connect(_)) {
             ExitCode::from(2)
         } else {
             ExitCode::FAILURE

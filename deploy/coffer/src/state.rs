@@ -30,10 +30,15 @@ const NAME_LIMIT: usize = 40;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Record {
     pub name: String,
-    /// The docker context's name.
-    pub context: String,
-    /// Where the API is: `tcp://127.0.0.1:port`.
-    pub api: String,
+    /// The docker context's name; none of a sealed machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<String>,
+    /// Where the API is: `tcp://127.0.0.1:port`; nowhere, of a sealed machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api: Option<String>,
+    /// Where it shows evidence: `127.0.0.1:port`.
+    #[serde(default)]
+    pub evidence: Option<String>,
     /// SHA-256 of the server's certificate.
     pub fingerprint: String,
     pub image: PathBuf,
@@ -65,14 +70,7 @@ pub struct Home {
 impl Home {
     /// The folder of the machine called `name`, whether it exists or not.
     pub fn of(name: &str) -> anyhow::Result<Self> {
-        let is_sound = (1..=NAME_LIMIT).contains(&name.len())
-            && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-            && !name.starts_with('-')
-            && !name.ends_with('-');
-        ensure!(
-            is_sound,
-            "`{name}` cannot be a machine's name: at most {NAME_LIMIT} lower-case letters, digits and inner hyphens"
-        );
+        check_name(name)?;
         Ok(Self { name: name.to_owned(), folder: machines()?.join(name) })
     }
 
@@ -192,13 +190,30 @@ impl Home {
     }
 }
 
+/// Fails for what cannot be a host name and part of file names.
+pub fn check_name(name: &str) -> anyhow::Result<()> {
+    let is_sound = (1..=NAME_LIMIT).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        && !name.starts_with('-')
+        && !name.ends_with('-');
+    ensure!(
+        is_sound,
+        "`{name}` cannot be a machine's name: at most {NAME_LIMIT} lower-case letters, digits and inner hyphens"
+    );
+    Ok(())
+}
+
 fn machines() -> anyhow::Result<PathBuf> {
+    Ok(data()?.join("coffer/machines"))
+}
+
+/// Where programs keep what they need again.
+pub fn data() -> anyhow::Result<PathBuf> {
     let data = env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-    let data = match data {
-        Some(data) => data,
-        None => env::home_dir().context("neither XDG_DATA_HOME nor HOME is set")?.join(".local/share"),
-    };
-    Ok(data.join("coffer/machines"))
+    match data {
+        Some(data) => Ok(data),
+        None => Ok(env::home_dir().context("neither XDG_DATA_HOME nor HOME is set")?.join(".local/share")),
+    }
 }
 
 #[cfg(test)]

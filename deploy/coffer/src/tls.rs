@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
+use attestation_verify::subject_public_key_info;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose,
@@ -22,7 +23,7 @@ use rustls::{
 use sha2::{Digest as _, Sha256};
 
 /// How long one connection may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A certificate authority's certificate, and one client's key and certificate under it. The authority's key is
 /// thrown away: nobody else is to get a certificate.
@@ -66,23 +67,27 @@ impl Client {
 /// The fingerprint in a machine's console, once it is there.
 pub fn fingerprint(console: &str) -> Option<String> {
     console.lines().rev().find_map(|line| {
-        let (_, rest) = line.split_once("coffer: api on ")?;
+        let (_, rest) =
+            line.split_once("coffer: api on ").or_else(|| line.split_once("coffer: evidence on "))?;
         let (_, hex) = rest.trim_end().split_once(", certificate sha256:")?;
         let is_whole = hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
         is_whole.then(|| hex.to_ascii_lowercase())
     })
 }
 
-/// Asks the API whether it is there, as the client, and gives the server's certificate as PEM. It must have that fingerprint.
-pub fn ping(address: SocketAddrV4, client: &Client, fingerprint: &str) -> anyhow::Result<String> {
+/// Asks the machine whether it is there, as the client if it has an API, and gives its certificate as PEM. It must have that fingerprint.
+pub fn ping(address: SocketAddrV4, client: Option<&Client>, fingerprint: &str) -> anyhow::Result<String> {
     let provider = Arc::new(ring::default_provider());
-    let verifier = Arc::new(Pin { fingerprint: fingerprint.to_owned(), provider: Arc::clone(&provider) });
-    let (certificate, key) = client.der()?;
+    let what = Pinned::Fingerprint(fingerprint.to_owned());
+    let verifier = Arc::new(Pin { what, provider: Arc::clone(&provider) });
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .dangerous()
-        .with_custom_certificate_verifier(verifier)
-        .with_client_auth_cert(vec![certificate], key)?;
+        .with_custom_certificate_verifier(verifier);
+    let config = match client.map(Client::der).transpose()? {
+        Some((certificate, key)) => config.with_client_auth_cert(vec![certificate], key)?,
+        None => config.with_no_client_auth(),
+    };
     let socket = TcpStream::connect_timeout(&address.into(), PATIENCE)?;
     socket.set_read_timeout(Some(PATIENCE))?;
     socket.set_write_timeout(Some(PATIENCE))?;
@@ -90,18 +95,56 @@ pub fn ping(address: SocketAddrV4, client: &Client, fingerprint: &str) -> anyhow
     let mut stream = StreamOwned::new(ClientConnection::new(Arc::new(config), name)?, socket);
     stream.write_all(b"GET /_ping HTTP/1.1\r\nHost: coffer\r\nConnection: close\r\n\r\n")?;
     let mut answer = [0; 12];
-    stream.read_exact(&mut answer).context("the API does not answer")?;
-    ensure!(answer.starts_with(b"HTTP/1.1 200"), "the API answers {}", String::from_utf8_lossy(&answer));
+    stream.read_exact(&mut answer).context("the machine does not answer")?;
+    ensure!(answer.starts_with(b"HTTP/1.1 200"), "the machine answers {}", String::from_utf8_lossy(&answer));
     match stream.conn.peer_certificates() {
         Some([certificate, ..]) => Ok(pem::encode(&pem::Pem::new("CERTIFICATE", certificate.to_vec()))),
-        _ => bail!("the API shows no certificate"),
+        _ => bail!("the machine shows no certificate"),
     }
 }
 
-/// Accepts one certificate and no other. Names and dates do not matter then.
+/// For a server that anything will do for: what it is comes out by evidence.
+pub fn any_server() -> anyhow::Result<Arc<ClientConfig>> {
+    let provider = Arc::new(ring::default_provider());
+    let verifier = Pin { what: Pinned::Nothing, provider: Arc::clone(&provider) };
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth();
+    Ok(Arc::new(config))
+}
+
+/// For a server with that key (SubjectPublicKeyInfo), as a client with that certificate and key (PEM).
+pub fn pinned_server(key: &[u8], certificate: &[u8], client_key: &[u8]) -> anyhow::Result<Arc<ClientConfig>> {
+    use rustls::pki_types::pem::PemObject as _;
+    let chain = CertificateDer::pem_slice_iter(certificate).collect::<Result<Vec<_>, _>>();
+    let chain = chain.context("the client's certificate is not PEM")?;
+    let client_key = PrivateKeyDer::from_pem_slice(client_key).context("the client's key is not PEM")?;
+    let provider = Arc::new(ring::default_provider());
+    let verifier = Pin { what: Pinned::Key(key.to_vec()), provider: Arc::clone(&provider) };
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_client_auth_cert(chain, client_key)?;
+    Ok(Arc::new(config))
+}
+
+/// What a server must show.
+#[derive(Debug)]
+enum Pinned {
+    /// The certificate with that SHA-256, in hexadecimal.
+    Fingerprint(String),
+    /// A certificate for that key.
+    Key(Vec<u8>),
+    Nothing,
+}
+
+/// Accepts servers by what is pinned. Names and dates do not matter then.
 #[derive(Debug)]
 struct Pin {
-    fingerprint: String,
+    what: Pinned,
     provider: Arc<CryptoProvider>,
 }
 
@@ -114,7 +157,12 @@ impl ServerCertVerifier for Pin {
         _: &[u8],
         _: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        if hex(&Sha256::digest(certificate)) == self.fingerprint {
+        let is_wanted = match &self.what {
+            Pinned::Fingerprint(fingerprint) => hex(&Sha256::digest(certificate)) == *fingerprint,
+            Pinned::Key(key) => subject_public_key_info(certificate).is_ok_and(|shown| shown == *key),
+            Pinned::Nothing => true,
+        };
+        if is_wanted {
             Ok(ServerCertVerified::assertion())
         } else {
             Err(CertificateError::ApplicationVerificationFailure.into())
@@ -215,9 +263,9 @@ mod tests {
     fn only_the_certificate_of_the_console_is_trusted() {
         let client = Client::make("test").unwrap();
         let (address, fingerprint, server) = serve(&client, 2);
-        let pem = ping(address, &client, &fingerprint).unwrap();
+        let pem = ping(address, Some(&client), &fingerprint).unwrap();
         assert!(pem.starts_with("-----BEGIN CERTIFICATE-----"));
-        assert!(ping(address, &client, &"00".repeat(32)).is_err());
+        assert!(ping(address, Some(&client), &"00".repeat(32)).is_err());
         server.join().unwrap();
     }
 }

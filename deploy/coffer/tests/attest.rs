@@ -9,7 +9,7 @@
 use std::fs;
 use std::process::{Command, Output};
 
-use attestation_evidence::{ImageDigest, Mode, RuntimeEvent, RuntimeLog, extend};
+use attestation_evidence::{ContainerStart, ImageDigest, Isolation, Mode, RuntimeEvent, RuntimeLog, extend};
 use attestation_test_pki::{BodyKind, Pki, PlatformFields, Statement, TdFields};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -96,11 +96,13 @@ fn runtime_log() -> Vec<u8> {
         RuntimeEvent::ClientAuthority([0; 48]),
         RuntimeEvent::TlsKey([3; 48]),
         RuntimeEvent::BootEnd,
-        RuntimeEvent::ContainerStart {
+        RuntimeEvent::ContainerStart(ContainerStart {
             container,
             image: ImageDigest::Sha256([4; 32]),
+            manifest: None,
+            isolation: Isolation::Confined,
             configuration: [5; 48],
-        },
+        }),
         RuntimeEvent::Exec { container, process: [6; 48] },
     ]) {
         log.extend_from_slice(event.record(sequence).as_bytes());

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use coffer_engine::Error;
 use coffer_engine::images::{Image, Images};
 use runtime_image::Store;
-use runtime_image::store::StoreError;
+use runtime_image::reference::Reference;
+use runtime_image::store::{StoreError, StoredImage};
 
 /// The store behind the engine's trait.
 #[derive(Debug)]
@@ -17,6 +18,7 @@ impl Images for StoredImages {
         let size = image.size();
         Ok(Image {
             id: image.id.to_string(),
+            manifest: manifest(name, &image),
             config: (*image.config).clone(),
             json: (*image.json).clone(),
             size,
@@ -40,6 +42,13 @@ impl Images for StoredImages {
     fn count(&self) -> usize {
         self.0.count()
     }
+}
+
+/// The digest in the name, or the one that the image was pulled by.
+fn manifest(name: &str, image: &StoredImage) -> Option<String> {
+    let asked = Reference::parse(name).ok().and_then(|reference| reference.digest().cloned());
+    let known = image.digests.first().and_then(Reference::digest).or(image.manifest.as_ref());
+    asked.as_ref().or(known).map(ToString::to_string)
 }
 
 fn into_error(error: StoreError) -> Error {

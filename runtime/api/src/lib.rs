@@ -1,5 +1,7 @@
 //! The Docker Engine API, as moby 28 serves it: HTTP/1.1 over mutual TLS 1.3, or over a unix socket for development.
 //!
+//! Beside it, [`evidence`] shows to anybody what the machine is and runs, and `sealed` starts what a sealed machine was given.
+//!
 //! [`serve`] accepts connections and limits what an unknown client can cost; [`router`] finds the verb; `routes/<noun>/<verb>.rs`
 //! each decode a request, call one method of the [`Engine`](coffer_engine::Engine) or of the image store, and encode what it returns.
 //! Nothing here knows what a container is. What docker has and Coffer does not (yet) is answered with 501 and one sentence.
@@ -8,6 +10,7 @@
 pub mod api;
 pub mod body;
 pub mod call;
+pub mod evidence;
 pub mod failure;
 mod hijack;
 pub mod images;
@@ -15,6 +18,7 @@ mod main_process;
 mod progress;
 pub mod router;
 mod routes;
+mod sealed;
 pub mod serve;
 
 pub use api::Api;

@@ -14,7 +14,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
 const USAGE: &str = "usage: coffer-engine-dev [--folder DIR] [--unix PATH] [--tcp ADDRESS --client-ca FILE] \
-    [--http-registry HOST:PORT]... [--registry-ca HOST:PORT=FILE]...";
+    [--http-registry HOST:PORT]... [--registry-ca HOST:PORT=FILE]... [--workload FILE]";
 
 fn main() -> ExitCode {
     if let Some(code) = coffer_engine::helper::main(&env::args_os().collect::<Vec<_>>()) {
@@ -40,6 +40,9 @@ fn options(arguments: &[String]) -> Result<Options, String> {
         client_authorities: Vec::new(),
         names: Vec::new(),
         registries: Vec::new(),
+        measuring: None,
+        evidence: None,
+        workload: None,
     };
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
@@ -47,6 +50,10 @@ fn options(arguments: &[String]) -> Result<Options, String> {
         match argument.as_str() {
             "--folder" => options.folder = value.into(),
             "--unix" => options.unix = Some(value.into()),
+            "--workload" => {
+                let text = fs::read_to_string(value);
+                options.workload = Some(text.map_err(|error| format!("cannot read `{value}`: {error}"))?);
+            }
             "--tcp" => options.tcp = Some(value.parse().map_err(|_| format!("`{value}` is no address"))?),
             "--client-ca" => options.client_authorities.extend(certificates(value)?),
             "--http-registry" => options.registries.push(Registry {

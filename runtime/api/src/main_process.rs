@@ -6,21 +6,33 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use attestation_evidence::report_data;
+use coffer_engine::evidence::Attend;
 use coffer_engine::{Engine, Settings};
-use runtime_config::Configuration;
+use runtime_config::{Configuration, Mode};
+use runtime_evidence::{Hardware, Machine};
 use runtime_image::Store;
+use runtime_measure::{Client, ClientError, RuntimeEvent};
 use runtime_registry::{Registries, Registry};
+use runtime_workload::Workload;
 use rustls::pki_types::CertificateDer;
+use sha2::{Digest as _, Sha384};
 use tokio::net::{TcpListener, UnixListener};
+use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_rustls::TlsAcceptor;
 
 use crate::Api;
+use crate::evidence::{Endpoint, Sockets, Subject};
 use crate::images::StoredImages;
+use crate::sealed;
 use crate::serve::{self, Identity, TlsError};
 
 /// Where PID 1 puts the configuration that it has checked.
 const CONFIGURATION: &str = "/run/coffer/coffer.toml";
+
+/// Where PID 1 writes what it measures.
+const RUNTIME_LOG: &str = "/run/coffer/runtime.log";
 
 /// What the process serves, and from where.
 #[derive(Debug)]
@@ -38,6 +50,12 @@ pub struct Options {
     /// What the server's certificate is valid for, besides what the machine is called.
     pub names: Vec<String>,
     pub registries: Vec<Registry>,
+    /// Who measures what happens; nobody, in development.
+    pub measuring: Option<Arc<Client>>,
+    /// The machine that shows itself, and where; none, in development.
+    pub evidence: Option<(SocketAddr, Machine)>,
+    /// What a sealed machine runs, as text; its API stays closed.
+    pub workload: Option<String>,
 }
 
 /// Why the process ends.
@@ -52,7 +70,11 @@ enum Error {
     #[error("cannot set registries up: {0}")]
     Registries(#[source] Box<runtime_registry::Error>),
     #[error(transparent)]
+    Workload(#[from] runtime_workload::Error),
+    #[error(transparent)]
     Tls(#[from] TlsError),
+    #[error(transparent)]
+    Measuring(#[from] ClientError),
     #[error("cannot {action}: {source}")]
     System { action: String, source: std::io::Error },
 }
@@ -108,10 +130,19 @@ impl Options {
             folder: PathBuf::from("/run/coffer"),
             helper: vec!["/init".to_owned()],
             unix: None,
-            tcp: Some(configuration.api.address),
+            tcp: (configuration.mode == Mode::Open).then_some(configuration.api.address),
+            workload: configuration.workload.as_ref().map(|workload| workload.get_ref().clone()),
             client_authorities: authorities.collect(),
             names: configuration.api.names.iter().map(|name| name.as_str().to_owned()).collect(),
             registries: configuration.registries.iter().map(registry).collect(),
+            measuring: Some(Arc::new(Client::inherited().map_err(system("find PID 1"))?)),
+            evidence: Some((
+                configuration.evidence.address,
+                Machine::new(
+                    Path::new(RUNTIME_LOG),
+                    configuration.evidence.manifest.map(|digest| digest.as_str().to_owned()),
+                ),
+            )),
         })
     }
 }
@@ -120,11 +151,18 @@ async fn serve(options: Options) -> Result<(), Error> {
     let mut stop = signal(SignalKind::terminate()).map_err(system("wait for signals"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(system("wait for signals"))?;
     fs::create_dir_all(&options.folder).map_err(system(format!("create `{}`", options.folder.display())))?;
+    // Before anything is measured that could make it look as if it ran.
+    let workload = options.workload.as_deref().map(Workload::parse).transpose()?;
     let images = Store::open(&options.folder.join("images"))?;
     let engine = Engine::open(Settings {
         folder: options.folder.clone(),
         helper: options.helper.clone(),
         images: Arc::new(StoredImages(images.clone())),
+        measuring: options.measuring.clone(),
+        attending: options.evidence.as_ref().map(|(_, machine)| {
+            let sockets = Sockets::new(machine.clone(), Handle::current());
+            Arc::new(sockets) as Arc<dyn Attend>
+        }),
     });
     let registries = Arc::new(
         Registries::new(options.registries.clone()).map_err(|error| Error::Registries(Box::new(error)))?,
@@ -137,11 +175,22 @@ async fn serve(options: Options) -> Result<(), Error> {
         eprintln!("coffer: api on {}", path.display());
         tokio::spawn(serve::unix(listener, api.clone()));
     }
+    let identity = identity(&options)?;
+    if let Some((address, machine)) = &options.evidence {
+        show(*address, machine, &identity).await?;
+    }
+    if let Some(measuring) = &options.measuring {
+        measuring.measure(&RuntimeEvent::BootEnd)?;
+    }
+    if let Some(workload) = workload {
+        println!("coffer: sealed: the workload `{}` runs, and the api never opens", workload.name);
+        tokio::spawn(sealed::run(api.clone(), workload));
+    }
     match options.tcp {
         Some(_) if options.client_authorities.is_empty() => {
             eprintln!("coffer: the api stays closed: the configuration names no `client-ca`");
         }
-        Some(address) => listen(address, &options, api).await?,
+        Some(address) => listen(address, &options, &identity, api).await?,
         None => {}
     }
     tokio::select! {
@@ -151,17 +200,51 @@ async fn serve(options: Options) -> Result<(), Error> {
     Ok(())
 }
 
-async fn listen(address: SocketAddr, options: &Options, api: Api) -> Result<(), Error> {
+/// The machine's key and certificate. A key is measured before it is used, and the quote in its certificate comes after that, so that the quote has
+/// both.
+fn identity(options: &Options) -> Result<Identity, Error> {
     let uname = rustix::system::uname();
     let names = serve::subject_names(&uname.nodename().to_string_lossy(), &addresses(), &options.names);
-    let identity = Identity::keep(&options.folder.join("tls"), &names)?;
-    let tls = serve::config(&identity, options.client_authorities.iter().cloned())?;
-    let listener = TcpListener::bind(address).await.map_err(system(format!("listen on {address}")))?;
-    let address = listener.local_addr().map_err(system("tell the address"))?;
-    // `coffer launch` reads this line.
+    let measure = |public_key: &[u8]| match &options.measuring {
+        Some(measuring) => measuring.measure(&RuntimeEvent::TlsKey(Sha384::digest(public_key).into())),
+        None => Ok(()),
+    };
+    let identity = Identity::keep(&options.folder.join("tls"), &names, |public_key| {
+        measure(public_key).map_err(|error| error.to_string())?;
+        let machine = options.evidence.as_ref().map(|(_, machine)| machine);
+        let machine = machine.filter(|machine| machine.hardware() == Hardware::Tdx);
+        let quote = machine.map(|machine| machine.quote(&report_data::certificate(public_key)));
+        quote.transpose().map_err(|error| error.to_string())
+    })?;
+    // Of one that was kept, PID 1 knows already.
+    measure(&identity.public_key()?)?;
+    Ok(identity)
+}
+
+/// Shows the machine to whoever asks.
+async fn show(address: SocketAddr, machine: &Machine, identity: &Identity) -> Result<(), Error> {
+    let subject = Subject::TlsKey(identity.public_key()?.into());
+    let endpoint = Endpoint::new(machine.clone(), subject);
+    let (listener, address) = bind(address).await?;
+    // `coffer launch` reads this line, and the API's.
+    println!("coffer: evidence on {address}, certificate sha256:{}", identity.fingerprint());
+    tokio::spawn(serve::tcp(listener, TlsAcceptor::from(serve::open_config(identity)?), endpoint));
+    Ok(())
+}
+
+/// Serves the API to clients of the authorities.
+async fn listen(address: SocketAddr, options: &Options, identity: &Identity, api: Api) -> Result<(), Error> {
+    let tls = serve::config(identity, options.client_authorities.iter().cloned())?;
+    let (listener, address) = bind(address).await?;
     println!("coffer: api on {address}, certificate sha256:{}", identity.fingerprint());
     tokio::spawn(serve::tcp(listener, TlsAcceptor::from(tls), api));
     Ok(())
+}
+
+async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
+    let listener = TcpListener::bind(address).await.map_err(system(format!("listen on {address}")))?;
+    let address = listener.local_addr().map_err(system("tell the address"))?;
+    Ok((listener, address))
 }
 
 /// The machine's own addresses that the kernel would send from to the world outside; there may be none.

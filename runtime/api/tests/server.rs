@@ -40,6 +40,8 @@ impl Machine {
             folder: folder.path().join("engine"),
             helper: vec!["/bin/false".to_owned()],
             images: Arc::new(StoredImages(images.clone())),
+            measuring: None,
+            attending: None,
         };
         let engine = Engine::open(settings).await.unwrap();
         let registries = Arc::new(Registries::new(Vec::new()).unwrap());

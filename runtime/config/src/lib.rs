@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 pub use error::Error;
-use value::{Address, Certificates, DomainName, Hostname, RegistryName, SubjectName};
+use value::{Address, Certificates, DomainName, Hostname, ManifestDigest, RegistryName, SubjectName};
 
 /// The longest file that is taken, in bytes.
 pub const SIZE_LIMIT: usize = 256 << 10;
@@ -30,8 +30,12 @@ pub struct Configuration {
     pub mode: Mode,
     /// The machine's own host name.
     pub hostname: Hostname,
+    /// What a sealed machine runs: the text of a file in the compose format (docs/sealed.md).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workload: Option<Spanned<String>>,
     pub log: Log,
     pub api: Api,
+    pub evidence: Evidence,
     pub network: Network,
     /// Registries that need more than HTTPS with the usual certificate authorities.
     pub registries: Vec<Registry>,
@@ -44,6 +48,8 @@ pub enum Mode {
     /// Whoever holds a client certificate of the configured authority.
     #[default]
     Open,
+    /// Nobody: it runs the workload that it was given.
+    Sealed,
 }
 
 /// What is written to the console.
@@ -80,6 +86,23 @@ pub struct Api {
 impl Default for Api {
     fn default() -> Self {
         Self { address: (Ipv4Addr::UNSPECIFIED, 2376).into(), client_ca: None, names: Vec::new() }
+    }
+}
+
+/// What the machine shows of itself to whoever asks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct Evidence {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The digest of the manifest that describes the image, which is shown with the evidence: where to look, and proof of nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<ManifestDigest>,
+}
+
+impl Default for Evidence {
+    fn default() -> Self {
+        Self { address: (Ipv4Addr::UNSPECIFIED, 2378).into(), manifest: None }
     }
 }
 
@@ -149,6 +172,13 @@ impl Configuration {
         Ok(configuration)
     }
 
+    /// Makes it one of a sealed machine that runs `workload`, a file's text.
+    pub fn seal(&mut self, workload: String) {
+        self.mode = Mode::Sealed;
+        self.workload = Some(Spanned::new(0..0, workload));
+        self.api.client_ca = None;
+    }
+
     /// The file's text.
     ///
     /// # Errors
@@ -169,6 +199,16 @@ impl Configuration {
             }
             (Some(gateway), Address::Static(network)) if !network.contains(gateway.get_ref()) => {
                 return fault(gateway.span().start, "`gateway` is not in the network of `address`");
+            }
+            _ => {}
+        }
+        match (self.mode, &self.workload) {
+            (Mode::Sealed, None) => return fault(0, "a sealed machine needs a `workload`"),
+            (Mode::Open, Some(workload)) => {
+                return fault(workload.span().start, "a `workload` is for `mode = \"sealed\"`");
+            }
+            (Mode::Sealed, Some(_)) if self.api.client_ca.is_some() => {
+                return fault(0, "a sealed machine has no API that `client-ca` could open");
             }
             _ => {}
         }

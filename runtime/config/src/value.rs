@@ -71,6 +71,23 @@ impl TryFrom<String> for RegistryName {
     }
 }
 
+/// `sha256:` and 64 hexadecimal digits in lower case.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct ManifestDigest(String);
+
+impl TryFrom<String> for ManifestDigest {
+    type Error = Malformed;
+
+    fn try_from(text: String) -> Result<Self, Malformed> {
+        let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        let is_sound = text
+            .strip_prefix("sha256:")
+            .is_some_and(|digits| digits.len() == 64 && digits.bytes().all(is_digit));
+        if is_sound { Ok(Self(text)) } else { Err(Malformed::Digest(text)) }
+    }
+}
+
 /// One or more certificates in PEM.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
@@ -150,7 +167,7 @@ macro_rules! text {
     )*};
 }
 
-text!(Hostname, DomainName, SubjectName, RegistryName, Certificates);
+text!(Hostname, DomainName, SubjectName, RegistryName, ManifestDigest, Certificates);
 
 /// What a value is not.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -167,6 +184,8 @@ pub enum Malformed {
         "`{0}` is not an address: `dhcp`, or an IPv4 address with a prefix length such as `192.0.2.7/24`"
     )]
     Address(String),
+    #[error("`{0}` is not a digest: `sha256:` and 64 hexadecimal digits")]
+    Digest(String),
     #[error("no `BEGIN CERTIFICATE` in it: expected certificates in PEM")]
     NoCertificate,
     #[error("damaged PEM: expected certificates in PEM")]

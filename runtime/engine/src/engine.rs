@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use runtime_image::{Snapshot, remove_tree};
+use runtime_measure::Client;
 
 use crate::Error;
 use crate::container::entry::{Entry, snapshot_in};
 use crate::events::Bus;
+use crate::evidence::Attend;
 use crate::exec::ExecRecord;
 use crate::images::Images;
 use crate::network::Networks;
@@ -22,6 +24,10 @@ pub struct Settings {
     /// The program that serves as shim and helper, and the arguments before those that the engine adds: `["/init"]`.
     pub helper: Vec<String>,
     pub images: Arc<dyn Images>,
+    /// Who measures what starts, before it does; nobody, in development.
+    pub measuring: Option<Arc<Client>>,
+    /// Who answers containers that ask for evidence; nobody, in development.
+    pub attending: Option<Arc<dyn Attend>>,
 }
 
 /// The engine.

@@ -132,7 +132,13 @@ impl Engine {
 
         let process = {
             let (entry, config) = (Arc::clone(&entry), kept.config.clone());
-            blocking(move || process(&entry, &config, terminal)).await?
+            let engine = self.clone();
+            blocking(move || {
+                let process = process(&entry, &config, terminal)?;
+                engine.measure_exec(&entry.id, &process)?;
+                Ok(process)
+            })
+            .await?
         };
         let (attach, attachment, descriptor) = if is_detached {
             (None, None, None)

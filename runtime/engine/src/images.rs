@@ -13,6 +13,8 @@ use crate::Error;
 pub struct Image {
     /// `sha256:…` of its configuration.
     pub id: String,
+    /// The digest that a registry knows it by, if it came by one: the one that it was asked for by, if it was by one.
+    pub manifest: Option<String>,
     pub config: ImageConfiguration,
     /// `Config.Labels`, `Healthcheck` and the like that the OCI type lacks are in here.
     pub json: serde_json::Value,

@@ -15,6 +15,8 @@ pub enum Error {
     Configuration(#[from] runtime_config::Error),
     #[error("{0}")]
     Network(#[from] runtime_network::Error),
+    #[error("what this machine does cannot be measured: {0}")]
+    Measurement(#[from] runtime_measure::LogError),
     #[error("no image disk is attached (a disk with the serial number `coffer-image`)")]
     NoDisk,
     #[error("cannot open the image disk `{path}`: {source}")]

@@ -11,7 +11,9 @@ use runtime_sys::signal::SignalPipe;
 
 use crate::control::{Control, Outcome};
 use crate::error::Error;
-use crate::phases::{configuration, container, host, image, layers, mounts, network, services, signals};
+use crate::phases::{
+    configuration, container, host, image, layers, measurement, mounts, network, services, signals,
+};
 use crate::shutdown;
 
 /// Runs all phases. Returns only when the machine cannot be powered off.
@@ -67,13 +69,15 @@ fn run_container(request: &Run, control: &mut Control, signals: &SignalPipe) -> 
 /// An engine machine, until it is told to power off.
 fn serve(mut control: Option<&mut Control>, signals: &SignalPipe) -> Result<(), Error> {
     host::tell(&mut control, "configuration");
-    let configuration = configuration::load()?;
+    let mut log = measurement::begin()?;
+    let configuration = configuration::load(&mut log)?;
+    measurement::settle(&mut log, &configuration)?;
 
     host::tell(&mut control, "network");
     let network = network::bring_up(&configuration)?;
 
     host::tell(&mut control, "services");
-    services::run(network, &mut control, signals)?;
+    services::run(network, log, &mut control, signals)?;
 
     host::tell(&mut control, "shutdown");
     shutdown::end_processes(signals);

@@ -3,6 +3,7 @@
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use runtime_measure::{Server, pair};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::reap;
@@ -20,6 +21,8 @@ pub struct Service {
     name: &'static str,
     state: State,
     pause: Duration,
+    /// What it asks by its standard input to have measured.
+    channel: Option<Server>,
 }
 
 #[derive(Debug)]
@@ -35,7 +38,12 @@ enum State {
 impl Service {
     /// To be started by the next [`Self::tend`].
     pub fn new(name: &'static str) -> Self {
-        Self { name, state: State::Waiting(Instant::now()), pause: FIRST_PAUSE }
+        Self { name, state: State::Waiting(Instant::now()), pause: FIRST_PAUSE, channel: None }
+    }
+
+    /// Where it asks for measurements, while it runs.
+    pub fn channel(&self) -> Option<&Server> {
+        self.channel.as_ref()
     }
 
     /// When it is to be started, if it does not run.
@@ -79,15 +87,20 @@ impl Service {
 
     fn start(&mut self, now: Instant) {
         // The link leads to the program whatever the root of the file system is.
-        let child = Command::new("/proc/self/exe").arg(self.name).stdin(Stdio::null()).spawn();
-        match child {
-            Ok(child) => self.state = State::Running { child, since: now },
+        let mut command = Command::new("/proc/self/exe");
+        command.arg(self.name);
+        match pair().and_then(|(server, end)| Ok((command.stdin(Stdio::from(end)).spawn()?, server))) {
+            Ok((child, server)) => {
+                self.channel = Some(server);
+                self.state = State::Running { child, since: now };
+            }
             Err(error) => self.wait(now, &format!("cannot be started: {error}")),
         }
     }
 
     fn wait(&mut self, now: Instant, why: &str) {
         eprintln!("coffer: the {} {why}; starting it again in {} ms", self.name, self.pause.as_millis());
+        self.channel = None;
         self.state = State::Waiting(now + self.pause);
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
     }

@@ -30,6 +30,8 @@ pub struct Launch {
     pub ports: Vec<u16>,
     /// A configuration file's text, if it is to have one.
     pub configuration: Option<String>,
+    /// The workload that it is sealed with, if it is to be sealed.
+    pub workload: Option<PathBuf>,
     /// If it is to be a trust domain.
     pub trust_domain: Option<TrustDomain>,
 }
@@ -85,6 +87,9 @@ impl Launch {
             let path = machine.folder.join("coffer.toml");
             fs::write(&path, text).context("cannot write the configuration")?;
             command.arg("--config").arg(path);
+        }
+        if let Some(path) = &self.workload {
+            command.arg("--workload").arg(path);
         }
         let output = command.output().context("cannot start coffer")?;
         ensure!(output.status.success(), "coffer launch: {}", String::from_utf8_lossy(&output.stderr).trim());
@@ -144,12 +149,21 @@ impl Machine {
         Ok(())
     }
 
+    /// Ports that containers may publish: (published port, address to connect to).
+    pub fn published(&self) -> &[(u16, String)] {
+        &self.published
+    }
+
+    /// All of the console.
+    pub fn whole_console(&self) -> String {
+        let output = self.coffer(&["logs", NAME]).output();
+        output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default()
+    }
+
     /// The last lines of the console.
     pub fn console(&self) -> String {
         const LINES: usize = 30;
-        let output = self.coffer(&["logs", NAME]).output();
-        let text =
-            output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+        let text = self.whole_console();
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(LINES)..].join("\n")
     }

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use coffer_docker_tests::registry::{self, Registries};
 use coffer_docker_tests::sdk::{self, Sdk};
 use coffer_docker_tests::software::{self, Software};
-use coffer_docker_tests::{Case, Docker, Launch, Machine, cases, client, libvirt, newcomer, run};
+use coffer_docker_tests::{
+    Case, Docker, Launch, Machine, attestation, cases, client, libvirt, measurement, newcomer, run,
+};
 use coffer_harness::Artifacts;
 
 use crate::programs;
@@ -44,6 +46,15 @@ pub fn add(suite: &mut Suite, artifacts: &Artifacts) -> anyhow::Result<()> {
     suite.add("docker-readme/build_launch_run_stop_reproduce", || {
         let root = programs::root().canonicalize()?;
         newcomer::follow(&root, &programs::build_tool("coffer")?, &usual_client()?)
+    });
+    let launch = sets.usual()?;
+    suite.add("docker-measurement/boot_phase_and_plain_evidence", move || {
+        let machine = launch.launch()?;
+        let docker = machine.docker(&usual_client()?)?;
+        measurement::boot_phase(&machine, &docker)?;
+        measurement::leave_of_the_initial_namespace(&docker)?;
+        // On the same machine, for it ends without a way to it.
+        attestation::plain::is_refused_unless_named(&machine, &docker)
     });
     let disk = artifacts.disk();
     suite.add("docker-libvirt/launch_run_stop", move || {
@@ -115,6 +126,7 @@ impl Sets {
             memory_mib: 2048,
             ports: vec![PORT],
             configuration: None,
+            workload: None,
             trust_domain: None,
         })
     }

@@ -1,7 +1,10 @@
 //! Event logs and the runtime's log: what explains the registers of a quote, and what does not.
 
 use crate::scene::{Scene, accepted, has_outcome, refused};
-use attestation_evidence::{EventLog, ImageDigest, Mode, RuntimeEvent, RuntimeLog, extend};
+use attestation_evidence::{
+    ContainerStart, EventLog, ImageDigest, Isolation, Mode, RuntimeEvent, RuntimeLog, extend,
+};
+use attestation_policy::BoundTo;
 use attestation_test_pki::BodyKind;
 use attestation_verify::{CheckName, Outcome};
 use sha2::{Digest as _, Sha384};
@@ -214,11 +217,13 @@ fn boot(mode: Mode) -> Vec<RuntimeEvent> {
 }
 
 fn container() -> RuntimeEvent {
-    RuntimeEvent::ContainerStart {
+    RuntimeEvent::ContainerStart(ContainerStart {
         container: [6; 32],
         image: ImageDigest::Sha256([8; 32]),
+        manifest: None,
+        isolation: Isolation::Confined,
         configuration: [7; 48],
-    }
+    })
 }
 
 /// A machine that has measured `events`.
@@ -320,4 +325,59 @@ fn what_the_runtime_measured_is_held_against_the_policy() {
 fn with_image(scene: &Scene, policy: &str) -> String {
     let (mrtd, rtmr1) = (hex::encode(scene.td.mr_td), hex::encode(scene.td.rtmr[1]));
     format!("{policy}\n[[image]]\nname = 'scene'\nmrtd = ['{mrtd}']\nrtmr1 = ['{rtmr1}']")
+}
+
+// What is bound to the machine by its runtime's log.
+
+const KEY: [u8; 48] = [5; 48];
+
+#[test]
+fn a_key_that_the_runtime_did_not_measure() {
+    let with_key = |scene: &mut Scene, key: [u8; 48]| {
+        with_events(scene, &running(Mode::Open));
+        scene.circumstances.bound_to = Some(BoundTo::TlsKey(key));
+    };
+    accepted(|scene| with_key(scene, KEY));
+    refused(CheckName::PolicyBinding, |scene| with_key(scene, [6; 48]));
+    // Nor may the log be kept back.
+    refused(CheckName::PolicyBinding, |scene| {
+        with_key(scene, KEY);
+        scene.runtime_log = None;
+    });
+}
+
+#[test]
+fn a_container_that_was_never_started_or_may_be_another() {
+    let exposed = |image: u8| {
+        let RuntimeEvent::ContainerStart(start) = container() else { return container() };
+        let image = ImageDigest::Sha256([image; 32]);
+        RuntimeEvent::ContainerStart(ContainerStart { image, isolation: Isolation::Exposed, ..start })
+    };
+    let of = |scene: &mut Scene, id: [u8; 32], more: &[RuntimeEvent]| {
+        with_events(scene, &[&running(Mode::Sealed), more].concat());
+        scene.circumstances.bound_to = Some(BoundTo::Container(id));
+        scene.policy("runtime.exposed-containers = true");
+    };
+    accepted(|scene| of(scene, [6; 32], &[]));
+    refused(CheckName::PolicyBinding, |scene| of(scene, [7; 32], &[]));
+    refused(CheckName::PolicyBinding, |scene| of(scene, [6; 32], &[exposed(9)]));
+    // Without a word in the policy, none may be exposed.
+    refused(CheckName::PolicyRuntime, |scene| {
+        with_events(scene, &[running(Mode::Open), vec![exposed(9)]].concat())
+    });
+}
+
+#[test]
+fn an_image_is_listed_by_its_id_or_its_manifest() {
+    let listed = |scene: &mut Scene, digit: &str| {
+        let RuntimeEvent::ContainerStart(start) = container() else { return };
+        let manifest = Some(ImageDigest::Sha256([0x99; 32]));
+        let start = RuntimeEvent::ContainerStart(ContainerStart { manifest, ..start });
+        with_events(scene, &[boot(Mode::Open), vec![start]].concat());
+        let wanted = format!("[runtime]\ncontainer-images = ['sha256:{}']", digit.repeat(32));
+        scene.policy(&with_image(scene, &wanted));
+    };
+    accepted(|scene| listed(scene, "08"));
+    accepted(|scene| listed(scene, "99"));
+    refused(CheckName::PolicyRuntime, |scene| listed(scene, "98"));
 }

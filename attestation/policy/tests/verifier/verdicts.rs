@@ -680,7 +680,7 @@ fn quotes_that_are_too_old() {
     let name = CheckName::PolicyFreshness;
     let with = |scene: &mut Scene, policy: &str, has_nonce: bool, age: Option<u64>| {
         scene.policy(policy);
-        scene.circumstances = Circumstances { has_nonce, nonce_age: age.map(Age::from_secs) };
+        scene.circumstances = Circumstances { has_nonce, nonce_age: age.map(Age::from_secs), bound_to: None };
     };
     refused(name, |scene| with(scene, "freshness.nonce = true", false, None));
     accepted(|scene| with(scene, "freshness.nonce = true", true, None));

@@ -10,6 +10,7 @@ use anyhow::{Context as _, bail, ensure};
 use coffer_qemu::{Disk, Forward, Machine, Network, Protocol, Simulated};
 use runtime_config::{Api, Configuration, volume};
 use runtime_control::{Command, Empty, Event};
+use runtime_workload::Workload;
 use rustix::process::geteuid;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use time::OffsetDateTime;
@@ -21,6 +22,7 @@ use crate::image::{Image, Platform};
 use crate::output::{Output, Progress};
 use crate::simulator::Simulator;
 use crate::state::{self, Home, Record, SimulatorRecord};
+use crate::target::{API_PORT, EVIDENCE_PORT};
 use crate::{image, tls};
 
 #[derive(Debug, clap::Args)]
@@ -49,13 +51,13 @@ pub struct Arguments {
     /// A configuration file to start from (docs/configuration.md); what launch has to set is set in it.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Seal the machine: it runs this file (compose format, images by digest; docs/sealed.md), and nobody can tell it anything else, ever.
+    #[arg(long, value_name = "FILE")]
+    workload: Option<PathBuf>,
     /// How long to wait for the API.
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     timeout: u64,
 }
-
-/// The API's port in the machine.
-const API_PORT: u16 = 2376;
 
 /// How many lines of the console are shown when the machine does not come up.
 const TAIL: usize = 15;
@@ -71,6 +73,8 @@ pub fn main(arguments: &Arguments, output: Output) -> anyhow::Result<()> {
     arguments.ports.iter().try_for_each(check_free)?;
     let client = tls::Client::make(&arguments.name)?;
     let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, Protocol::Tcp.free_port()?);
+    let evidence = SocketAddrV4::new(Ipv4Addr::LOCALHOST, Protocol::Tcp.free_port()?);
+    configuration.evidence.address = (Ipv4Addr::UNSPECIFIED, EVIDENCE_PORT).into();
     configuration.api = Api {
         address: (Ipv4Addr::UNSPECIFIED, API_PORT).into(),
         client_ca: Some(client.authority.clone().try_into()?),
@@ -80,6 +84,13 @@ pub fn main(arguments: &Arguments, output: Output) -> anyhow::Result<()> {
             names
         },
     };
+    if let Some(path) = &arguments.workload {
+        let cannot = || format!("cannot read {}", path.display());
+        let text = std::fs::read_to_string(path).with_context(cannot)?;
+        Workload::parse(&text).with_context(|| path.display().to_string())?;
+        configuration.seal(text);
+    }
+    let is_sealed = arguments.workload.is_some();
     let disk = volume::write(&configuration.to_toml()?)?;
 
     // From here on there is something to take back: an interruption is an error like any other.
@@ -89,16 +100,23 @@ pub fn main(arguments: &Arguments, output: Output) -> anyhow::Result<()> {
         home.write(state::CONFIGURATION_DISK, &disk)?;
         home.write(state::CLIENT_CERTIFICATE, client.certificate.as_bytes())?;
         home.write(state::CLIENT_KEY, client.key.as_bytes())?;
-        let (machine, simulator) = arguments.machine(&image, &home, address)?;
+        let own = [(address, API_PORT), (evidence, EVIDENCE_PORT)];
+        let (machine, simulator) = arguments.machine(&image, &home, own)?;
         start(arguments.on, &machine, &home, &context)?;
         let simulator = simulator.map(|simulator| simulator.leave_to_machine().into());
-        let started = Started { home: &home, address, client: &client, interrupted: &interrupted };
+        let started = Started {
+            home: &home,
+            address: if is_sealed { evidence } else { address },
+            client: (!is_sealed).then_some(&client),
+            interrupted: &interrupted,
+        };
         let server = started.wait(Duration::from_secs(arguments.timeout))?;
         home.write(state::SERVER_CERTIFICATE, server.certificate.as_bytes())?;
         let record = Record {
             name: arguments.name.clone(),
-            context: context.name().to_owned(),
-            api: format!("tcp://{address}"),
+            context: (!is_sealed).then(|| context.name().to_owned()),
+            api: (!is_sealed).then(|| format!("tcp://{address}")),
+            evidence: Some(evidence.to_string()),
             fingerprint: server.fingerprint,
             image: image.into_file(),
             cpus: arguments.cpus,
@@ -106,15 +124,17 @@ pub fn main(arguments: &Arguments, output: Output) -> anyhow::Result<()> {
             created: OffsetDateTime::now_utc().format(&Rfc3339)?,
             simulator,
         };
-        context.write(&Endpoint {
-            host: &record.api,
-            description: &format!("Coffer machine {}", record.name),
-            files: [
-                ("ca.pem", &server.certificate),
-                ("cert.pem", &client.certificate),
-                ("key.pem", &client.key),
-            ],
-        })?;
+        if let Some(api) = &record.api {
+            context.write(&Endpoint {
+                host: api,
+                description: &format!("Coffer machine {}", record.name),
+                files: &[
+                    ("ca.pem", &server.certificate),
+                    ("cert.pem", &client.certificate),
+                    ("key.pem", &client.key),
+                ],
+            })?;
+        }
         home.write_record(&record)?;
         Ok(record)
     });
@@ -136,20 +156,24 @@ pub fn main(arguments: &Arguments, output: Output) -> anyhow::Result<()> {
         let root = simulator.trust_root.display();
         format!("\n\nNothing protects it: a simulation vouches for it, which counts with `--trust-root {root}` only.")
     });
-    let text = format!(
-        "{} runs; its API is at {}\n\n  docker --context {} run --rm hello-world\n  coffer stop {}{hint}{caution}",
-        record.name, record.api, record.context, record.name
-    );
+    let name = &record.name;
+    let what = match (&record.api, &record.context) {
+        (Some(api), Some(context)) => {
+            format!("{name} runs; its API is at {api}\n\n  docker --context {context} run --rm hello-world")
+        }
+        _ => format!("{name} runs, sealed: nobody can tell it anything\n\n  coffer attest {name}"),
+    };
+    let text = format!("{what}\n  coffer stop {name}{hint}{caution}");
     output.print(&text, &record)
 }
 
 impl Arguments {
-    /// The machine that these describe, with its API at `address`; and what simulates it, if something does.
+    /// The machine that these describe, with its own ports where this computer finds them; and what simulates it, if something does.
     fn machine(
         &self,
         image: &Image,
         home: &Home,
-        address: SocketAddrV4,
+        own: [(SocketAddrV4, u16); 2],
     ) -> anyhow::Result<(Machine, Option<Simulator>)> {
         let (mut machine, simulator) = match image {
             Image::Boots(boot, _) => {
@@ -164,8 +188,9 @@ impl Arguments {
                 (simulator.simulated.machine(), Some(simulator))
             }
         };
-        let api = Forward { protocol: Protocol::Tcp, host: address.port(), guest: API_PORT };
-        let forwards = self.ports.iter().copied().chain([api]).collect();
+        let own =
+            own.map(|(address, guest)| Forward { protocol: Protocol::Tcp, host: address.port(), guest });
+        let forwards = self.ports.iter().copied().chain(own).collect();
         machine.network = Some(Network { forwards, ..Network::default() });
         let path = home.path(state::CONFIGURATION_DISK);
         machine.disks.push(Disk { path, serial: "coffer-config".to_owned() });
@@ -198,7 +223,8 @@ fn start(
 struct Started<'a> {
     home: &'a Home,
     address: SocketAddrV4,
-    client: &'a tls::Client,
+    /// None of a sealed machine, which shows its evidence only.
+    client: Option<&'a tls::Client>,
     interrupted: &'a AtomicBool,
 }
 
@@ -209,7 +235,7 @@ struct Server {
 }
 
 impl Started<'_> {
-    /// Waits until the API answers.
+    /// Waits until the API answers, or of a sealed machine the port for evidence.
     fn wait(&self, patience: Duration) -> anyhow::Result<Server> {
         let progress = Progress::begin("starting");
         let mut control = Control::connect(self.home)?;
@@ -237,7 +263,8 @@ impl Started<'_> {
             if is_late || self.home.process().is_none() {
                 drop(progress);
                 self.show_console();
-                let what = if is_late { "the API has not answered in time" } else { "the machine has ended" };
+                let what =
+                    if is_late { "the machine has not answered in time" } else { "the machine has ended" };
                 return match last_error {
                     Some(error) => Err(error).context(what),
                     None => bail!(what),

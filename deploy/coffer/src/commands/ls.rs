@@ -34,7 +34,10 @@ pub fn main(output: Output) -> anyhow::Result<()> {
     for row in &rows {
         text.push('\n');
         text.push_str(&match row {
-            Row::Launched { state, record } => line(&record.name, state, &record.api, &record.context),
+            Row::Launched { state, record } => {
+                let (api, context) = (record.api.as_deref(), record.context.as_deref());
+                line(&record.name, state, api.unwrap_or("sealed"), context.unwrap_or_default())
+            }
             Row::Unfinished { state, name } => line(name, state, "", ""),
         });
     }

@@ -2,6 +2,7 @@
 
 use anyhow::ensure;
 
+use crate::connection::Connection;
 use crate::context::Context;
 use crate::output::Output;
 use crate::state::Home;
@@ -30,6 +31,7 @@ pub fn main(arguments: &Arguments, output: Output) -> anyhow::Result<()> {
     }
     for home in &homes {
         home.kill()?;
+        Connection::of(&home.name)?.remove()?;
         Context::of(&home.name)?.remove()?;
         home.remove()?;
     }

@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::judging::{FILE_LIMIT, Held, Judging, SMALL_FILE_LIMIT, Verdict, read};
+use crate::judging::{Asking, FILE_LIMIT, Held, Judging, SMALL_FILE_LIMIT, Verdict, read};
 use crate::output::Output;
 
 #[derive(Debug, clap::Args)]
@@ -22,17 +22,21 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     runtime_log: Option<PathBuf>,
     #[command(flatten)]
+    asking: Asking,
+    #[command(flatten)]
     judging: Judging,
 }
 
 pub fn main(arguments: &Arguments, output: Output) -> anyhow::Result<ExitCode> {
     let log = |path: &Option<PathBuf>| path.as_deref().map(|path| read(path, FILE_LIMIT)).transpose();
-    let verdict = arguments.judging.judge(&Held {
-        source: arguments.quote.clone(),
-        quote: read(&arguments.quote, SMALL_FILE_LIMIT)?,
+    let held = Held {
+        source: arguments.quote.display().to_string(),
+        quote: Some(read(&arguments.quote, SMALL_FILE_LIMIT)?),
         event_log: log(&arguments.event_log)?,
         runtime_log: log(&arguments.runtime_log)?,
-    })?;
+    };
+    let asked = arguments.asking.asked(arguments.judging.now())?;
+    let verdict = arguments.judging.judge(&held, &asked)?;
     output.print(&text(&verdict), &verdict.report())?;
     Ok(verdict.exit_code())
 }

@@ -15,7 +15,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -25,10 +26,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
 
-pub use certificate::{Identity, subject_names};
+pub use certificate::{Identity, Vouched, subject_names};
 use heads::{Stage, Timed};
-pub use tls::{Error as TlsError, config};
+pub use tls::{Error as TlsError, config, open_config};
 
+use crate::body::Body;
 use crate::{Api, router};
 
 /// The most handshakes at a time.
@@ -55,8 +57,20 @@ const MAX_HEADERS: usize = 128;
 /// The pause when the machine has no descriptor left for one more connection.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves the API to clients that prove who they are, until the task is dropped.
-pub async fn tcp(listener: TcpListener, acceptor: TlsAcceptor, api: Api) {
+/// What answers requests.
+pub trait Service: Clone + Send + 'static {
+    /// Answers one.
+    fn answer(self, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send;
+}
+
+impl Service for Api {
+    fn answer(self, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send {
+        router::answer(self, request)
+    }
+}
+
+/// Serves clients that TLS lets in, until the task is dropped.
+pub async fn tcp(listener: TcpListener, acceptor: TlsAcceptor, service: impl Service) {
     let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut handshakes = VecDeque::<AbortHandle>::new();
     loop {
@@ -73,26 +87,26 @@ pub async fn tcp(listener: TcpListener, acceptor: TlsAcceptor, api: Api) {
         {
             oldest.abort();
         }
-        let (acceptor, api, connections) = (acceptor.clone(), api.clone(), Arc::clone(&connections));
+        let (acceptor, service, connections) = (acceptor.clone(), service.clone(), Arc::clone(&connections));
         let handshake = tokio::spawn(async move {
             // Who is refused here learns so by TLS's own alert; there is nothing to log that a stranger could not fill the log with.
             let shaken = tokio::time::timeout(HANDSHAKE_TIMEOUT, shake_hands(stream, acceptor)).await;
             if let (Ok(Ok(stream)), Ok(permit)) = (shaken, connections.try_acquire_owned()) {
-                tokio::spawn(connection(stream, api, permit));
+                tokio::spawn(connection(stream, service, permit));
             }
         });
         handshakes.push_back(handshake.abort_handle());
     }
 }
 
-/// Serves the API to whoever may open the socket.
-pub async fn unix(listener: UnixListener, api: Api) {
+/// Serves whoever may open the socket.
+pub async fn unix(listener: UnixListener, service: impl Service) {
     let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
                 if let Ok(permit) = Arc::clone(&connections).try_acquire_owned() {
-                    tokio::spawn(connection(stream, api.clone(), permit));
+                    tokio::spawn(connection(stream, service.clone(), permit));
                 }
             }
             Err(error) => pause(&error).await,
@@ -116,16 +130,16 @@ async fn shake_hands(
 /// Serves one connection. Those that become streams live on after it.
 async fn connection(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    api: Api,
+    asked: impl Service,
     _permit: OwnedSemaphorePermit,
 ) {
     let stage = Stage::default();
     let stream = Timed::new(stream, stage.clone(), HEAD_TIMEOUT);
     let service = service_fn(move |request| {
-        let (api, stage) = (api.clone(), stage.clone());
+        let (asked, stage) = (asked.clone(), stage.clone());
         stage.begin();
         async move {
-            let response = router::answer(api, request).await;
+            let response = asked.answer(request).await;
             // What follows a switch of protocols is no head.
             let is_last = response.status() == StatusCode::SWITCHING_PROTOCOLS;
             let response = if is_last { response } else { response.map(|body| stage.until_sent(body)) };

@@ -1,4 +1,4 @@
-//! Mutual TLS 1.3, by rustls over graviola.
+//! TLS 1.3, by rustls over graviola: mutual for the API, for anybody where evidence is shown.
 
 use std::sync::Arc;
 
@@ -18,10 +18,25 @@ pub enum Error {
     Certificate(#[from] rcgen::Error),
     #[error("cannot keep the server's key in `{path}`: {source}")]
     Keep { path: String, source: std::io::Error },
+    #[error("cannot make evidence for the server's key: {0}")]
+    Evidence(String),
     #[error("cannot set TLS up: {0}")]
     Tls(#[from] rustls::Error),
     #[error("cannot use the authority of clients: {0}")]
     Clients(#[from] rustls::server::VerifierBuilderError),
+}
+
+/// TLS for whoever comes.
+///
+/// # Errors
+///
+/// When the key cannot be used.
+pub fn open_config(identity: &Identity) -> Result<Arc<ServerConfig>, Error> {
+    let config = ServerConfig::builder_with_provider(Arc::new(rustls_graviola::default_provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .with_no_client_auth()
+        .with_single_cert(vec![identity.certificate.clone()], identity.key.clone_key())?;
+    Ok(Arc::new(config))
 }
 
 /// TLS for clients whose certificate comes from one of `authorities`.

@@ -62,6 +62,7 @@ impl Engine {
             name: name.clone(),
             created: now(),
             image: image.id.clone(),
+            manifest: image.manifest.clone(),
             config,
             host_config,
             path,
@@ -282,6 +283,7 @@ mod tests {
             "rootfs":{"type":"layers","diff_ids":[]}}"#;
         Image {
             id: "sha256:1".to_owned(),
+            manifest: None,
             config: serde_json::from_str(json).unwrap(),
             json: serde_json::from_str(json).unwrap(),
             size: 0,

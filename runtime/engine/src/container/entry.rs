@@ -121,6 +121,8 @@ pub struct Record {
     pub created: Time,
     /// `sha256:…`
     pub image: String,
+    /// The digest that a registry knows the image by, if it came by one.
+    pub manifest: Option<String>,
     pub config: ContainerConfig,
     pub host_config: HostConfig,
     pub path: String,

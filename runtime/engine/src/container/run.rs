@@ -32,7 +32,13 @@ impl Engine {
     pub(crate) async fn resume(&self, entry: &Arc<Entry>) {
         let record = entry.record().clone();
         match record.state.status {
-            Status::Running | Status::Paused => self.watch(entry),
+            Status::Running | Status::Paused => {
+                // Whoever answered its questions for evidence is gone with the earlier engine.
+                if let Err(error) = self.attend(entry, &record) {
+                    eprintln!("engine: {error}");
+                }
+                self.watch(entry);
+            }
             Status::Removing | Status::Dead => {
                 if let Err(error) = self.remove_entry(entry, true).await {
                     eprintln!("engine: {error}");

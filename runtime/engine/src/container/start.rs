@@ -133,6 +133,7 @@ impl Engine {
         }
         let has_terminal = record.config.tty.unwrap_or_default();
         let window = has_terminal.then(|| window_of(entry, &record));
+        self.attend(entry, &record)?;
         let spec = self.spec(entry, &record, &root, window)?;
         let log = super::create::log_options(&record.host_config.log_config.clone().unwrap_or_default())?;
         let bundle = Bundle {
@@ -145,6 +146,7 @@ impl Engine {
             limits: super::limits::settings(&record.host_config),
         };
         write_json(&entry.folder.join(BUNDLE), &bundle)?;
+        self.measure_start(&record, &bundle.spec)?;
         self.launch(entry)
     }
 
@@ -224,6 +226,9 @@ impl Engine {
             }
         }
         self.write_network_files(entry, record)?;
+        if let Some(folder) = crate::evidence::folder_of(self, entry, record) {
+            mounts.push(defaults::mount(crate::evidence::FOLDER, "bind", &folder, &["bind", "ro"])?);
+        }
         for mount in &record.mounts {
             let bind: &[&str] =
                 if mount.is_writable { &["rbind", "nodev"] } else { &["rbind", "nodev", "ro"] };
@@ -254,6 +259,7 @@ impl Engine {
     /// Takes away what a container that does not run needs no more.
     pub(crate) async fn clean_up(&self, entry: &Arc<Entry>) {
         self.disconnect_networks(entry).await;
+        self.leave(entry);
         let entry = Arc::clone(entry);
         let cleaned = blocking(move || {
             cgroup::remove(&entry.id);

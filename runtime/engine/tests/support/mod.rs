@@ -70,6 +70,7 @@ impl Images for Busybox {
             "rootfs":{"type":"layers","diff_ids":[]}}"#;
         Ok(Image {
             id: ID.to_owned(),
+            manifest: None,
             config: serde_json::from_str(json).unwrap(),
             json: serde_json::from_str(json).unwrap(),
             size: 1000,
@@ -182,7 +183,9 @@ impl Machine {
 async fn open(folder: &Path) -> Engine {
     let images = Arc::new(Busybox::new(&folder.join("layer")));
     let helper = vec![env!("CARGO_BIN_EXE_coffer-helper").to_owned()];
-    Engine::open(Settings { folder: folder.to_owned(), helper, images }).await.unwrap()
+    Engine::open(Settings { folder: folder.to_owned(), helper, images, measuring: None, attending: None })
+        .await
+        .unwrap()
 }
 
 impl Drop for Machine {

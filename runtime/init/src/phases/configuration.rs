@@ -1,4 +1,4 @@
-//! Configuration: find the disk that has it, or the file that QEMU hands over (fw_cfg), check it, keep it for the engine.
+//! Configuration: find the disk that has it, or the file that QEMU hands over (fw_cfg), measure it, check it, keep it for the engine.
 
 use std::fs;
 use std::io::{self, Read as _};
@@ -7,8 +7,10 @@ use std::thread::sleep;
 use std::time::Instant;
 
 use runtime_config::{Configuration, SIZE_LIMIT, volume};
+use runtime_measure::Log;
 
 use super::host::{PATIENCE, PAUSE};
+use super::measurement;
 use crate::error::Error;
 
 /// Where the engine finds the checked file.
@@ -18,11 +20,13 @@ const KEPT: &str = "/run/coffer/coffer.toml";
 const HANDED_OVER: &str = "/sys/firmware/qemu_fw_cfg/by_name/opt/coffer/coffer.toml/raw";
 
 /// The machine's configuration; the default, if nothing brings one.
-pub fn load() -> Result<Configuration, Error> {
+pub fn load(log: &mut Log) -> Result<Configuration, Error> {
     let Some((source, bytes)) = find()? else {
+        measurement::configuration(log, &[])?;
         println!("coffer: no disk has the label {}; the configuration is the default", volume::LABEL);
         return Ok(Configuration::default());
     };
+    measurement::configuration(log, &bytes)?;
     let configuration = Configuration::parse(&bytes)?;
     println!("coffer: configured by {}", source.display());
     let kept = Path::new(KEPT);

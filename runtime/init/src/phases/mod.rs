@@ -5,6 +5,7 @@ pub mod container;
 pub mod host;
 pub mod image;
 pub mod layers;
+pub mod measurement;
 pub mod mounts;
 pub mod network;
 pub mod services;

@@ -1,8 +1,9 @@
-//! Services: keep the engine running and the network configured, until somebody says that it is enough.
+//! Services: keep the engine running, measure what it is about to do, keep the network configured, until somebody says that it is enough.
 
 use std::time::{Duration, Instant};
 
 use runtime_control::Command;
+use runtime_measure::Log;
 use runtime_sys::signal::SignalPipe;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::system::RebootCommand;
@@ -22,6 +23,7 @@ const TICK: Duration = Duration::from_secs(3600);
 /// Runs until SIGTERM, ctrl-alt-del (which arrives as SIGINT) or the host's `power_off`.
 pub fn run(
     mut network: Network,
+    mut log: Log,
     control: &mut Option<&mut Control>,
     signals: &SignalPipe,
 ) -> Result<(), Error> {
@@ -40,6 +42,9 @@ pub fn run(
             eprintln!("coffer: {error}");
         }
         engine.tend(Instant::now());
+        if let Some(questions) = engine.channel() {
+            questions.answer(&mut log);
+        }
         wait(&network, control.as_deref(), &engine, signals);
     }
 }
@@ -72,6 +77,9 @@ fn wait(network: &Network, control: Option<&Control>, engine: &Service, signals:
     if let Some((socket, deadline)) = network.wanted() {
         wanted.push(socket);
         until(deadline);
+    }
+    if let Some(questions) = engine.channel() {
+        wanted.push(PollFd::new(questions, PollFlags::IN));
     }
     if let Some(deadline) = engine.deadline() {
         until(deadline);

@@ -1,5 +1,6 @@
 //! Trust domains on the simulated TDX module (tests/tdsim): the module's rules from inside, stock Linux, and our own image.
 
+mod attestation;
 mod client;
 mod coffer;
 mod docker;
@@ -35,6 +36,7 @@ pub fn add(suite: &mut Suite, artifacts: &Artifacts) -> anyhow::Result<()> {
     coffer::add(suite, artifacts);
     containers::add_as_trust_domains(suite, artifacts);
     docker::add(suite, artifacts)?;
+    attestation::add(suite, artifacts)?;
     kernel::add(suite, artifacts);
     hostile::add(suite, artifacts);
     Ok(())

@@ -94,6 +94,9 @@ struct Options {
     /// Tell of each exit. Very long.
     #[arg(long)]
     trace: bool,
+    /// A domain that its host can look into: ATTRIBUTES.DEBUG.
+    #[arg(long)]
+    debug: bool,
     /// Quotes of version 5, with bodies of TDX 1.5, rather than 4.
     #[arg(long)]
     quote_v5: bool,
@@ -186,7 +189,9 @@ impl Options {
         };
         let relaxed = if self.relaxed { Flags::RELAXED_MSRS | Flags::IMPLICIT_CONVERSION } else { 0 };
         let trace = if self.trace { Flags::TRACE } else { 0 };
+        let usual = Domain::default();
         Ok(Domain {
+            attributes: usual.attributes | if self.debug { DEBUG } else { 0 },
             seed: self.seed,
             faults: (faults(&self.faults)?, self.period),
             cpus: self.smp,
@@ -195,10 +200,13 @@ impl Options {
             accept,
             flags: relaxed | trace,
             canaries: self.canary.clone(),
-            ..Domain::default()
+            ..usual
         })
     }
 }
+
+/// ATTRIBUTES.DEBUG.
+const DEBUG: u64 = 1;
 
 fn canary(text: &str) -> Result<[u8; 16], &'static str> {
     text.as_bytes().try_into().map_err(|_| "a canary has 16 bytes")

@@ -1,6 +1,8 @@
 //! What a report shows besides the checks: facts about a machine, out of a genuine quote and of logs that explain its registers.
 
-use attestation_evidence::{EventLog, ImageDigest, Mode, RuntimeEvent, event_type_name};
+use attestation_evidence::{
+    ContainerStart, EventLog, ImageDigest, Isolation, Mode, RuntimeEvent, event_type_name,
+};
 use serde::Serialize;
 
 use crate::judging::{Held, Verdict};
@@ -126,20 +128,24 @@ fn of_runtime(event: &RuntimeEvent) -> Event {
         RuntimeEvent::Workload(digest) => ("workload", hex::encode(digest)),
         RuntimeEvent::TlsKey(digest) => ("TLS key", hex::encode(digest)),
         RuntimeEvent::BootEnd => ("end of boot", String::new()),
-        RuntimeEvent::ContainerStart { container, image, configuration } => (
-            "container start",
-            format!(
-                "{} image {} configuration {}",
-                short(container),
-                of_image(image),
-                hex::encode(configuration)
-            ),
-        ),
+        RuntimeEvent::ContainerStart(start) => ("container start", of_start(start)),
         RuntimeEvent::Exec { container, process } => {
             ("exec", format!("{} process {}", short(container), hex::encode(process)))
         }
     };
     Event { register: "RTMR3".to_owned(), what: what.to_owned(), value }
+}
+
+fn of_start(start: &ContainerStart) -> String {
+    let mut text = format!("{} image {}", short(&start.container), of_image(&start.image));
+    if let Some(manifest) = &start.manifest {
+        text.push_str(&format!(" manifest {}", of_image(manifest)));
+    }
+    let isolation = match start.isolation {
+        Isolation::Confined => "confined",
+        Isolation::Exposed => "given something of the machine",
+    };
+    format!("{text}, {isolation}, configuration {}", hex::encode(start.configuration))
 }
 
 /// A container's id as docker shows it.
