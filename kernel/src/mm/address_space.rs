@@ -190,7 +190,7 @@ impl Areas {
     }
 
     /// A free place for `len` bytes: at `hint` if that is free, else below `top`, else anywhere.
-    pub fn find_room(&self, hint: Vaddr, len: usize, top: Vaddr) -> Option<Vaddr> {
+    pub fn find_room(&mut self, hint: Vaddr, len: usize, top: Vaddr) -> Option<Vaddr> {
         let hint = hint.max(MIN_ADDRESS) & !(PAGE_SIZE - 1);
         if hint > MIN_ADDRESS
             && hint.checked_add(len).is_some_and(|end| end <= USER_END && self.map.is_free(hint..end))

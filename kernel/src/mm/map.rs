@@ -115,7 +115,7 @@ impl AddressSpace {
             area.flags |= mode.flags();
             check_locked(&areas, len / PAGE_SIZE, limits, Errno::EAGAIN)?;
         }
-        let range = choose(&areas, request.place, len, self.layout.mmap_top, limits)?;
+        let range = choose(&mut areas, request.place, len, self.layout.mmap_top, limits)?;
         let replaced = match request.place {
             Place::Fixed(_) => {
                 areas.map.overlapping(range.clone()).map(|(r, _)| overlap(&r, &range).len()).sum()
@@ -215,7 +215,7 @@ pub(super) fn is_committed(area: &VmArea) -> bool {
         && (!area.is_shared() || matches!(area.backing, Backing::File { file: None, .. }))
 }
 
-fn choose(areas: &Areas, place: Place, len: usize, top: Vaddr, limits: &Limits) -> Result<Range<Vaddr>> {
+fn choose(areas: &mut Areas, place: Place, len: usize, top: Vaddr, limits: &Limits) -> Result<Range<Vaddr>> {
     /// Where MAP_32BIT mappings end.
     const LOW_TOP: Vaddr = 0x8000_0000;
     let start = match place {

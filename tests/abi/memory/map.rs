@@ -2,8 +2,10 @@
 
 use std::num::NonZeroUsize;
 use std::ptr::NonNull;
+use std::time::Duration;
 
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
+use nix::time::{ClockId, clock_gettime};
 
 use super::Mapping;
 use super::mapping::READ_WRITE;
@@ -22,6 +24,7 @@ cases!("memory":
     bad_arguments_fail_with_einval,
     a_hint_is_followed_when_free,
     ten_thousand_mappings_can_be_made,
+    room_is_found_among_many_mappings,
     a_large_reservation_costs_nothing,
     mincore_tells_resident_pages,
 );
@@ -152,6 +155,24 @@ fn ten_thousand_mappings_can_be_made() -> Outcome {
     }
     check!(mappings.iter().all(|mapping| mapping.byte(0) == 0));
     mappings.iter().step_by(2).for_each(|mapping| mapping.set(0, 1));
+    Ok(())
+}
+
+/// Mappings that cannot be one with their neighbours: to find room for one more among many takes as long as among few.
+fn room_is_found_among_many_mappings() -> Outcome {
+    let cost_of_each = |count: usize| -> Outcome<Duration> {
+        let start = clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID)?;
+        let rights = [ProtFlags::PROT_READ, READ_WRITE].into_iter().cycle();
+        let mappings = rights.take(count).map(|rights| Mapping::new(4096, rights, ANONYMOUS));
+        let mappings = mappings.collect::<Result<Vec<_>, _>>()?;
+        let took = clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID)? - start;
+        drop(mappings);
+        Ok(Duration::from(took) / count as u32)
+    };
+    // The first ones find nothing in any cache.
+    let few = (0..4).map(|_| cost_of_each(500)).collect::<Outcome<Vec<_>>>()?.into_iter().min();
+    let (few, many) = (few.unwrap_or_default(), cost_of_each(10_000)?);
+    check!(many < few * 5, "{many:?} for each of many, {few:?} for each of few");
     Ok(())
 }
 

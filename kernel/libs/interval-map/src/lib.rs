@@ -14,6 +14,7 @@ mod tests;
 use alloc::collections::{BTreeMap, TryReserveError};
 use alloc::vec::Vec;
 use core::ops::Range;
+use gap::Packed;
 
 /// How a value behaves when its range is cut or meets a neighbour.
 pub trait Interval: Sized {
@@ -28,6 +29,7 @@ pub trait Interval: Sized {
 #[derive(Clone, Debug)]
 pub struct IntervalMap<V> {
     entries: BTreeMap<usize, Entry<V>>,
+    packed: Packed,
 }
 
 #[derive(Clone, Debug)]
@@ -45,7 +47,7 @@ impl<V> Default for IntervalMap<V> {
 impl<V> IntervalMap<V> {
     /// Without entries.
     pub const fn new() -> Self {
-        Self { entries: BTreeMap::new() }
+        Self { entries: BTreeMap::new(), packed: Packed::NOTHING }
     }
 
     /// How many entries there are.
@@ -138,6 +140,7 @@ impl<V: Interval> IntervalMap<V> {
         let mut out = Vec::new();
         out.try_reserve_exact(self.overlapping(range.clone()).count())?;
         self.isolate(range.clone());
+        self.loosen(range.end);
         while let Some((&start, _)) = self.entries.range(range.clone()).next() {
             if let Some(entry) = self.entries.remove(&start) {
                 out.push((start..entry.end, entry.value));

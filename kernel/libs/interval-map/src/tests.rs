@@ -3,7 +3,8 @@
 use super::{Interval, IntervalMap};
 use alloc::vec::Vec;
 use core::ops::Range;
-use proptest::prelude::{Just, Strategy, any, prop_oneof, proptest};
+use proptest::collection::vec;
+use proptest::prelude::{Just, Strategy, prop_assert_eq, prop_oneof, proptest};
 
 const SPACE: usize = 64;
 
@@ -41,7 +42,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         ranges().prop_map(Step::Cut),
         (ranges(), 0..3u8).prop_map(|(r, c)| Step::Recolour(r, c)),
     ];
-    proptest::collection::vec(step, 0..40)
+    vec(step, 0..40)
 }
 
 type Model = [Option<(u8, usize)>; SPACE];
@@ -73,13 +74,26 @@ fn apply(map: &mut IntervalMap<Paint>, model: &mut Model, step: &Step) {
     }
 }
 
+/// Of a few lengths, so that one search profits from another, mostly from the same top.
+fn searches() -> impl Strategy<Value = Vec<(usize, usize, Range<usize>)>> {
+    let within = prop_oneof![3 => Just(0..SPACE), 1 => ranges()];
+    vec((1..6usize, prop_oneof![Just(1usize), Just(4)], within), 1..8)
+}
+
 proptest! {
     #[test]
-    fn agrees_with_one_slot_per_unit(steps in steps(), probe in ranges(), len in 1..SPACE, align in prop_oneof![Just(1usize), Just(4), Just(16)], _x in any::<u8>()) {
+    fn agrees_with_one_slot_per_unit(steps in steps(), probe in ranges(), len in 1..SPACE, align in prop_oneof![Just(1usize), Just(4), Just(16)], searches in searches()) {
         let mut map = IntervalMap::new();
         let mut model: Model = [None; SPACE];
-        for step in &steps {
+        let highest = |model: &Model, len: usize, align: usize, probe: &Range<usize>| {
+            let fits = |s: &usize| {
+                s.is_multiple_of(align) && s + len <= probe.end && model[*s..s + len].iter().all(Option::is_none)
+            };
+            probe.clone().rev().find(fits)
+        };
+        for (step, (len, align, probe)) in steps.iter().zip(searches.iter().cycle()) {
             apply(&mut map, &mut model, step);
+            prop_assert_eq!(map.gap_from_top(probe.clone(), *len, *align), highest(&model, *len, *align, probe));
         }
         for (i, slot) in model.iter().enumerate() {
             let found = map.get(i).map(|(r, v)| (v.colour, v.offset + i - r.start));
