@@ -6,6 +6,9 @@ use std::os::unix::fs::MetadataExt;
 
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
+use nix::sys::time::{TimeSpec, TimeValLike as _};
+use nix::time::{ClockId, clock_gettime};
+use nix::unistd::{chdir, mkdir};
 
 use super::names;
 use crate::case::{Outcome, cases, check, check_eq, check_fails};
@@ -20,6 +23,7 @@ cases!("fs":
     rewinding_shows_new_entries,
     rmdir_refuses_what_is_not_empty,
     mkdir_refuses_what_exists,
+    deep_folders_cost_what_shallow_ones_do,
     getcwd_follows_renames,
     a_removed_directory_has_no_path_and_no_entries,
     fchdir_goes_where_the_descriptor_points,
@@ -118,6 +122,29 @@ fn mkdir_refuses_what_exists() -> Outcome {
     check_fails!(fs::create_dir("link"), EEXIST);
     check_fails!(fs::create_dir("missing/dir"), ENOENT);
     check_fails!(fs::create_dir("/"), EEXIST);
+    Ok(())
+}
+
+/// More folders in each other than a kernel would keep names of that are not in use: the last ones take as long to make as the first.
+fn deep_folders_cost_what_shallow_ones_do() -> Outcome {
+    const BATCH: usize = 1000;
+    let frames = nix::sys::sysinfo::sysinfo()?.ram_total() as usize / 4096;
+    let batches = frames / 8 / BATCH + 4;
+    super::own_mounts()?;
+    super::mount_tmpfs("deep")?;
+    std::env::set_current_dir("deep")?;
+    let mut times = Vec::new();
+    for _ in 0..batches {
+        let start = clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID)?;
+        for _ in 0..BATCH {
+            mkdir("d", Mode::S_IRWXU)?;
+            chdir("d")?;
+        }
+        times.push(clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID)? - start);
+    }
+    let sum = |times: &[TimeSpec]| times.iter().map(|time| time.num_microseconds()).sum::<i64>();
+    let (first, last) = (sum(&times[..3]), sum(&times[batches - 3..]));
+    check!(last < first * 5, "{BATCH} folders take {last} µs when there are many, {first} µs at first");
     Ok(())
 }
 

@@ -22,16 +22,27 @@ pub fn alive() -> usize {
     ALIVE.load(Ordering::Relaxed)
 }
 
+/// Names that the hand passes for each new one while there are too many: more than come, so that it catches up, but no more where most are
+/// in use. Directories that lie in each other all are.
+const STEPS: usize = 32;
+
 /// Drops up to `count` names that nobody uses; returns how many went. Memory pressure and tests call it.
 pub fn shrink(count: usize) -> usize {
+    // Two rounds: the first may only take marks away.
+    let steps = CLOCK.lock().len().saturating_mul(2);
+    advance(count, steps)
+}
+
+/// Moves the hand by up to `steps` names, until `count` have been dropped; returns how many were.
+fn advance(count: usize, steps: usize) -> usize {
     if SHRINKING.swap(true, Ordering::Acquire) {
         return 0;
     }
     let mut dropped = 0;
-    // Two rounds: the first may only take marks away.
-    let mut steps = CLOCK.lock().len().saturating_mul(2);
-    while dropped < count && steps > 0 {
-        steps -= 1;
+    for _ in 0..steps {
+        if dropped >= count {
+            break;
+        }
         let Some(weak) = CLOCK.lock().pop_front() else { break };
         let Some(dentry) = weak.upgrade() else { continue };
         if dentry.evict() {
@@ -60,7 +71,7 @@ pub(super) fn track(dentry: &Arc<Dentry>) {
         CLOCK.lock().retain(|weak| weak.strong_count() > 0);
     }
     if alive > *LIMIT || ostd::mm::is_exhausted() {
-        shrink(alive / 16 + 1);
+        advance(usize::MAX, STEPS);
     }
 }
 
