@@ -209,7 +209,8 @@ fn replace(
         .and_then(|()| interpreter.as_ref().map_or(Ok(()), map::Mapped::clear_tails))
         .and_then(|()| stack.write());
     if let Err(error) = written {
-        log::warn!("{}: program could not be set up: {error:?}", process.pid());
+        let line = format_args!("{}: program could not be set up: {error:?}", process.pid());
+        super::log::write(log::Level::Warn, line);
         process.signals.begin_exit(super::exit_status::ExitStatus::Killed(crate::signal::Signal::SEGV));
     }
 }

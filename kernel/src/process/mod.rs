@@ -12,6 +12,7 @@ pub mod exit_status;
 pub mod first;
 pub mod group;
 pub mod job;
+pub mod log;
 pub mod namespace;
 pub mod pid;
 pub mod pidfd;

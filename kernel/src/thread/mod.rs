@@ -8,10 +8,10 @@ pub mod user_loop;
 pub mod wait;
 
 use crate::error::{Errno, Result};
-use crate::process::Process;
 use crate::process::namespace::pid::PidNamespace;
 use crate::process::pid::Pid;
 use crate::process::times::CpuTimes;
+use crate::process::{self, Process};
 use crate::signal::SigSet;
 use crate::signal::state::ThreadSignals;
 use alloc::sync::{Arc, Weak};
@@ -232,7 +232,8 @@ impl Thread {
         if is_new {
             let name = self.name();
             let name = core::str::from_utf8(&name).unwrap_or("?").trim_end_matches('\0');
-            log::warn!("{name}[{}]: system call {number} is not there", self.process.pid());
+            let line = format_args!("{name}[{}]: system call {number} is not there", self.process.pid());
+            process::log::write(log::Level::Warn, line);
         }
     }
 

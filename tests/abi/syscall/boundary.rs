@@ -1,6 +1,7 @@
 //! Unknown numbers, bad pointers, and what a call leaves of the registers (syscalls(2)).
 
 use std::arch::asm;
+use std::time::{Duration, Instant};
 
 use crate::case::{Outcome, cases, check, check_eq, check_fails};
 use crate::program;
@@ -9,6 +10,7 @@ use crate::raw::{BAD_ADDRESS, KERNEL_ADDRESS, harmless, syscall};
 cases!("syscall":
     unknown_numbers_fail_with_enosys,
     unknown_numbers_are_logged_once_for_each_program,
+    many_programs_together_do_not_fill_the_log,
     bad_pointers_fail_with_efault,
     kernel_pointers_fail_with_efault,
     registers_survive_a_call,
@@ -23,25 +25,41 @@ fn unknown_numbers_fail_with_enosys() -> Outcome {
     Ok(())
 }
 
-/// Linux does not log them at all; where the kernel is Coffer, which has a folder of its own in /proc, a program's first one is.
-fn unknown_numbers_are_logged_once_for_each_program() -> Outcome {
+/// How often the log says that a call with this number is not there.
+fn complaints(number: i32) -> Outcome<usize> {
     /// SYSLOG_ACTION_READ_ALL of syslog(2).
     const READ_ALL: usize = 3;
+    let mut log = vec![0_u8; 128 << 10];
+    // SAFETY: the call writes at most the given length to the buffer.
+    let len = unsafe { syscall(libc::SYS_syslog, [READ_ALL, log.as_mut_ptr() as usize, log.len()]) }?;
+    let log = String::from_utf8_lossy(&log[..len]).into_owned();
+    Ok(log.lines().filter(|line| line.contains(&format!("system call {number} is not there"))).count())
+}
+
+/// Linux does not log them at all; where the kernel is Coffer, which has a folder of its own in /proc, a program's first one is.
+fn unknown_numbers_are_logged_once_for_each_program() -> Outcome {
     const NUMBER: i32 = 4711;
-    let lines = || -> Outcome<usize> {
-        let mut log = vec![0_u8; 128 << 10];
-        // SAFETY: the call writes at most the given length to the buffer.
-        let len = unsafe { syscall(libc::SYS_syslog, [READ_ALL, log.as_mut_ptr() as usize, log.len()]) }?;
-        let log = String::from_utf8_lossy(&log[..len]).into_owned();
-        Ok(log.lines().filter(|line| line.contains(&format!("system call {NUMBER} is not there"))).count())
-    };
     let is_coffer = std::path::Path::new("/proc/coffer").exists();
-    let before = lines()?;
+    let before = complaints(NUMBER)?;
     for programs in 1..=2 {
         let status = program::command("@call").args([&NUMBER.to_string(), "5"]).status()?;
         check!(status.success(), "{status}");
-        check_eq!(lines()? - before, if is_coffer { programs } else { 0 });
+        check_eq!(complaints(NUMBER)? - before, if is_coffer { programs } else { 0 });
     }
+    Ok(())
+}
+
+fn many_programs_together_do_not_fill_the_log() -> Outcome {
+    const NUMBER: i32 = 4712;
+    let start = Instant::now();
+    for _ in 0..200 {
+        check!(program::command("@call").args([&NUMBER.to_string(), "1"]).status()?.success());
+    }
+    let bound = 64 + 10 * (start.elapsed().as_secs() as usize + 1);
+    let lines = complaints(NUMBER)?;
+    check!(lines <= bound, "{lines} lines where {bound} are the most");
+    // What others write in the same second is not held against this case.
+    std::thread::sleep(Duration::from_secs(1));
     Ok(())
 }
 

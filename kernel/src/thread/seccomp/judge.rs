@@ -4,6 +4,7 @@ use super::filter::ARCHITECTURE;
 use super::{Filter, Mode};
 use crate::context::Context;
 use crate::error::Errno;
+use crate::process;
 use crate::process::exit::begin_group_exit;
 use crate::process::exit_status::ExitStatus;
 use crate::signal::{SigFields, SigInfo, Signal, send};
@@ -62,7 +63,9 @@ fn judge_by(filter: &Filter, context: &Context<'_>, number: u64, arguments: &[u6
     if is_logged && by.may_log() {
         let name = context.thread.name();
         let name = core::str::from_utf8(&name).unwrap_or("?").trim_end_matches('\0');
-        log::info!("seccomp: {name}[{}]: system call {number}: {verdict:?}", context.process.pid());
+        let pid = context.process.pid();
+        let line = format_args!("seccomp: {name}[{pid}]: system call {number}: {verdict:?}");
+        process::log::write(log::Level::Info, line);
     }
     match verdict {
         Verdict::Allow | Verdict::Log => Judgement::Serve,

@@ -205,7 +205,7 @@ impl Engine {
             network: self.network_of(record)?,
             has_host_pids: host.pid_mode.as_deref() == Some("host"),
             shm_size: host.shm_size.and_then(|size| u64::try_from(size).ok()).filter(|size| *size > 0),
-            masked_paths: paths(&host.masked_paths),
+            masked_paths: Some(paths(&host.masked_paths).unwrap_or_else(masked_paths)),
             readonly_paths: paths(&host.readonly_paths),
             oom_score_adj: host.oom_score_adj.and_then(|it| i32::try_from(it).ok()).filter(|it| *it != 0),
             init: init.map(Into::into),
@@ -299,6 +299,11 @@ fn remove_leftovers(entry: &Entry) -> Result<(), Error> {
         .and_then(|()| fine(std::fs::remove_file(entry.folder.join(EXIT))))
         .and_then(|()| fine(std::fs::remove_file(entry.folder.join(BUNDLE))))
         .map_err(Error::system(format!("clean `{}`", entry.folder.display())))
+}
+
+/// Docker's, and where this kernel tells what the machine as a whole holds.
+fn masked_paths() -> Vec<String> {
+    defaults::MASKED.iter().copied().chain(["/proc/coffer"]).map(str::to_owned).collect()
 }
 
 fn limit(wished: &ResourcesUlimits) -> Result<PosixRlimit, Error> {

@@ -1,0 +1,45 @@
+//! What processes make the kernel write to its log: so many lines a second for all of them together, or a container could fill the console,
+//! which is slow, for the machine.
+
+use core::fmt::Arguments;
+use ostd::sync::SpinLock;
+use ostd::timer::now_ns;
+
+/// Lines that may come at once.
+const BURST: u64 = 64;
+/// After which time there may be one more.
+const REFILL_NS: u64 = 100_000_000;
+
+static LINES: SpinLock<Lines> = SpinLock::new(Lines { left: BURST, since_ns: 0, left_out: 0 });
+
+/// What may still be written.
+struct Lines {
+    left: u64,
+    /// Up to when time has been turned into lines.
+    since_ns: u64,
+    left_out: u64,
+}
+
+/// Writes a line about what a process did, if there is room for one; and before it, how many there was none for.
+pub fn write(level: log::Level, line: Arguments<'_>) {
+    let Some(left_out) = LINES.lock().take(now_ns()) else { return };
+    if left_out > 0 {
+        log::log!(level, "{left_out} lines about processes were left out");
+    }
+    log::log!(level, "{line}");
+}
+
+impl Lines {
+    /// Takes one, and how many were left out since the last one; `None` if this is one of them.
+    fn take(&mut self, now_ns: u64) -> Option<u64> {
+        let come = now_ns.saturating_sub(self.since_ns) / REFILL_NS;
+        self.since_ns += come * REFILL_NS;
+        self.left = self.left.saturating_add(come).min(BURST);
+        if self.left == 0 {
+            self.left_out += 1;
+            return None;
+        }
+        self.left -= 1;
+        Some(core::mem::take(&mut self.left_out))
+    }
+}
