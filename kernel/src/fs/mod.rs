@@ -7,6 +7,7 @@ pub mod devtmpfs;
 pub mod fd_table;
 pub mod initramfs;
 pub mod memfd;
+pub mod mqueue;
 pub mod open_file;
 pub mod overlay;
 pub mod pipe;
@@ -31,6 +32,7 @@ pub fn init() -> Result<Arc<MountNs>> {
     overlay::register();
     devtmpfs::register();
     devpts::register();
+    mqueue::register();
     proc::register();
     sysfs::register();
     cgroupfs::register();

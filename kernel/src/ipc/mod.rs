@@ -1,5 +1,7 @@
-//! System V objects (sysvipc(7)): [`shm`], [`sem`], [`msg`]. Each IPC namespace has an [`Objects`] of each kind.
+//! System V objects (sysvipc(7)): [`shm`], [`sem`], [`msg`]. Each IPC namespace has an [`Objects`] of each kind. And POSIX message queues
+//! ([`mq`]).
 
+pub mod mq;
 pub mod msg;
 mod objects;
 mod permissions;

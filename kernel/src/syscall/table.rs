@@ -275,12 +275,12 @@ syscalls! {
     237 mbind Errno::ENOSYS, absent "one memory node, as a Linux without NUMA";
     238 set_mempolicy Errno::ENOSYS, absent "one memory node, as a Linux without NUMA";
     239 get_mempolicy Errno::ENOSYS, absent "one memory node, as a Linux without NUMA";
-    240 mq_open Errno::ENOSYS, absent "no POSIX message queues yet";
-    241 mq_unlink Errno::ENOSYS, absent "no POSIX message queues yet";
-    242 mq_timedsend Errno::ENOSYS, absent "no POSIX message queues yet";
-    243 mq_timedreceive Errno::ENOSYS, absent "no POSIX message queues yet";
-    244 mq_notify Errno::ENOSYS, absent "no POSIX message queues yet";
-    245 mq_getsetattr Errno::ENOSYS, absent "no POSIX message queues yet";
+    240 mq_open ipc::mq::sys_mq_open, full;
+    241 mq_unlink ipc::mq::sys_mq_unlink, full;
+    242 mq_timedsend ipc::mq::sys_mq_timedsend, full;
+    243 mq_timedreceive ipc::mq::sys_mq_timedreceive, full;
+    244 mq_notify ipc::mq::sys_mq_notify, full;
+    245 mq_getsetattr ipc::mq::sys_mq_getsetattr, full;
     246 kexec_load Errno::ENOSYS, absent "no other kernel is booted from here";
     247 waitid process::wait::sys_waitid, full;
     248 add_key Errno::ENOSYS, absent "no keyrings";

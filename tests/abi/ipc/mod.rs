@@ -1,14 +1,15 @@
-//! System V objects (sysvipc(7)).
+//! System V objects (sysvipc(7)) and POSIX message queues (mq_overview(7)).
 
 use nix::errno::Errno;
 
 use crate::case::Case;
 
+mod mq;
 mod msg;
 mod sem;
 mod shm;
 
-pub const CASES: &[&[Case]] = &[shm::CASES, sem::CASES, msg::CASES];
+pub const CASES: &[&[Case]] = &[shm::CASES, sem::CASES, msg::CASES, mq::CASES];
 
 const CREATE: i32 = libc::IPC_CREAT | 0o600;
 

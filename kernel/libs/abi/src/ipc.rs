@@ -96,6 +96,18 @@ pub struct semid64_ds {
     pub unused: [u64; 2],
 }
 
+/// What mq_open(3), mq_getattr(3) and mq_setattr(3) say of a POSIX message queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+#[expect(missing_docs, reason = "the fields of the man page")]
+pub struct mq_attr {
+    pub mq_flags: i64,
+    pub mq_maxmsg: i64,
+    pub mq_msgsize: i64,
+    pub mq_curmsgs: i64,
+    pub reserved: [i64; 4],
+}
+
 /// A queue, for msgctl(2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
@@ -185,5 +197,5 @@ pub struct sembuf {
 
 crate::assert_sizes! {
     ipc64_perm = 48, shmid64_ds = 112, semid64_ds = 104, msqid64_ds = 120, shminfo64 = 72, shm_info = 48, seminfo = 40, msginfo = 32,
-    sembuf = 6,
+    sembuf = 6, mq_attr = 64,
 }

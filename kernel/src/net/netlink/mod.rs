@@ -7,12 +7,13 @@ mod diag;
 mod dump;
 mod generic;
 mod hub;
-mod queue;
+pub mod queue;
 mod request;
 pub mod rtnetlink;
 mod socket;
 
 pub use hub::Hub;
+pub use queue::Datagram;
 pub use socket::NetlinkSocket;
 
 use super::ns::NetNs;

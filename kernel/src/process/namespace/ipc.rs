@@ -1,7 +1,8 @@
-//! IPC namespaces (ipc_namespaces(7)): System V objects ([`crate::ipc`]).
+//! IPC namespaces (ipc_namespaces(7)): System V objects and message queues ([`crate::ipc`]).
 
 use super::NamespaceId;
 use super::user::UserNamespace;
+use crate::fs::mqueue;
 use crate::ipc::msg::Queue;
 use crate::ipc::sem::Set;
 use crate::ipc::shm::Segment;
@@ -20,6 +21,8 @@ pub struct IpcNamespace {
     pub semaphores: Objects<Set>,
     /// Message queues.
     pub queues: Objects<Queue>,
+    /// Names of POSIX message queues.
+    pub mqueue: mqueue::Instance,
 }
 
 static INITIAL: Lazy<Arc<IpcNamespace>> = Lazy::new(|| IpcNamespace::new(UserNamespace::initial()));
@@ -38,6 +41,7 @@ impl IpcNamespace {
             segments: Objects::new(shm::SHMMNI),
             semaphores: Objects::new(sem::SEMMNI),
             queues: Objects::new(msg::MSGMNI),
+            mqueue: mqueue::Instance::default(),
         })
     }
 

@@ -5,6 +5,7 @@ use super::{Number, parse};
 use crate::error::{Errno, Result};
 use crate::fs::synthetic::{Directory, Text};
 use crate::fs::vfs::dentry_cache;
+use crate::ipc::mq;
 use crate::mm::layout::MIN_ADDRESS;
 use crate::mm::limits::MAX_AREAS;
 use crate::mm::reclaim;
@@ -55,6 +56,12 @@ pub fn fill(sys: &Directory) {
     }
     fs.text("suid_dumpable", |text| line(text, 0));
     fs.text("dentry-state", show_dentries);
+    let mqueue = fs.subdirectory("mqueue");
+    mqueue.text("msg_default", |text| line(text, mq::MESSAGES_DEFAULT));
+    mqueue.text("msg_max", |text| line(text, mq::MESSAGES_DEFAULT));
+    mqueue.text("msgsize_default", |text| line(text, mq::SIZE_DEFAULT));
+    mqueue.text("msgsize_max", |text| line(text, mq::SIZE_DEFAULT));
+    mqueue.text("queues_max", |text| line(text, mq::QUEUES_MAX));
     let inotify = fs.subdirectory("inotify");
     inotify.text("max_user_instances", |text| line(text, 128));
     inotify.text("max_user_watches", |text| line(text, 65536));

@@ -32,11 +32,8 @@ fn mount_one(mount: &Mount, root: &Root) -> Result<(), Error> {
         let target =
             root.open_or_make(mount.destination(), Missing::Directory).map_err(Error::io(what.clone()))?;
         let data = CString::new(data).map_err(|_| Error::Nul { what: "mount options" })?;
-        return match rustix::mount::mount(source, path_of(&target), kind, flags, data.as_c_str()) {
-            // Message queues are an option of the kernel's configuration.
-            Err(Errno::NODEV) if kind == "mqueue" => Ok(()),
-            result => result.map_err(Error::system(what)),
-        };
+        return rustix::mount::mount(source, path_of(&target), kind, flags, data.as_c_str())
+            .map_err(Error::system(what));
     }
 
     let metadata = std::fs::metadata(source).map_err(|error| match error.kind() {
