@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 use coffer_harness::control::{Command, Event, Run};
-use coffer_harness::{Artifacts, Boot, Disk, DiskBus, Finished, IMAGE_DISK, Machine, Session, Streams};
+use coffer_harness::{
+    Artifacts, Boot, Clock, Disk, DiskBus, Finished, IMAGE_DISK, Machine, Session, Streams,
+};
 use coffer_image_builder::format::Format;
 
 use crate::tdx;
@@ -93,6 +95,8 @@ pub struct Setting {
     pub canaries: Vec<[u8; 16]>,
     /// What their host does to them.
     pub host: Host,
+    /// Where its time comes from.
+    pub clock: Clock,
     /// How its disks are attached.
     pub disk_bus: DiskBus,
     /// The form of the disk that it boots from, under firmware.
@@ -114,6 +118,7 @@ impl Default for Setting {
             is_trust_domain: false,
             canaries: Vec::new(),
             host: Host::default(),
+            clock: Clock::Real,
             disk_bus: DiskBus::default(),
             form: Format::Raw,
             signal_at: None,
@@ -131,6 +136,8 @@ pub struct Host {
     pub faults: (u64, u64),
     /// It is friendly until the container has printed this.
     pub turns_at: Option<&'static str>,
+    /// It does at once what it is asked for, in large pages: as a rule, others do. Tests want what is rarer.
+    pub is_prompt: bool,
 }
 
 /// What a container left.
@@ -224,6 +231,7 @@ pub fn run(artifacts: &Artifacts, archive: &Path, setting: &Setting) -> anyhow::
     };
     machine.has_ports = true;
     machine.disk_bus = setting.disk_bus;
+    machine.clock = setting.clock;
     machine.disks.push(Disk { path: archive.to_owned(), serial: IMAGE_DISK.to_owned() });
     let (sender, lines) = mpsc::channel::<String>();
     let running = machine.start(move |line| {

@@ -95,12 +95,12 @@ impl Storm {
         let all = u64::MAX;
         match self {
             // From a storm in which little lives long to a host that lies now and then.
-            Self::Boot(seed) => Host { seed, faults: (all, 1 << (seed % 6)), turns_at: None },
+            Self::Boot(seed) => Host { seed, faults: (all, 1 << (seed % 6)), ..Host::default() },
             Self::Service(seed) => {
                 // A guest that misses the timer's interrupt sleeps for good: of most hosts it gets them.
                 let lost = if seed.is_multiple_of(8) { 0 } else { Fault::LostInterrupt.bit() };
                 let faults = (all & !lost, 1 + seed % 3);
-                Host { seed, faults, turns_at: Some("ready") }
+                Host { seed, faults, turns_at: Some("ready"), ..Host::default() }
             }
         }
     }

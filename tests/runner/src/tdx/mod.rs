@@ -55,6 +55,9 @@ fn module() -> anyhow::Result<PathBuf> {
 /// Our image as a trust domain.
 pub fn prepared(artifacts: &Artifacts, setting: &Setting, folder: &Path) -> anyhow::Result<Prepared> {
     let file = std::fs::read(artifacts.uki()).context("cannot read the unified kernel image")?;
+    let usual = Domain::default();
+    let [retry_every, split_every] =
+        if setting.host.is_prompt { [0, 0] } else { [usual.retry_every, usual.split_every] };
     let domain = Domain {
         cpus: setting.cpus,
         memory_mib: setting.memory_mib,
@@ -62,7 +65,9 @@ pub fn prepared(artifacts: &Artifacts, setting: &Setting, folder: &Path) -> anyh
         seed: setting.host.seed,
         faults: setting.host.faults,
         flags: setting.host.turns_at.map_or(0, |_| Flags::FRIENDLY_FIRST),
-        ..Domain::default()
+        retry_every,
+        split_every,
+        ..usual
     };
     prepare(&domain, &Payload::read(&file)?, &module()?, QuoteVersion::V4, folder)
 }
