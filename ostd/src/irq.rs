@@ -64,7 +64,7 @@ pub(crate) const TIMER: u8 = 0xf0;
 pub(crate) const RESCHEDULE: u8 = 0xf1;
 /// Another CPU changed page tables that this one uses.
 pub(crate) const FLUSH_TLB: u8 = 0xf2;
-/// The local APIC's own, without a cause and without an EOI.
+/// The local APIC's own, without a cause.
 pub(crate) const SPURIOUS: u8 = 0xff;
 
 type Handler = Arc<dyn Fn() + Send + Sync>;
@@ -127,10 +127,10 @@ pub(crate) fn dispatch(vector: u8) {
     let taken = &TAKEN[cpu::current_racy().as_usize()].0;
     // Only this CPU writes, so a plain load and store do.
     taken.store(taken.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-    if vector != SPURIOUS {
-        // Acknowledged first: all our sources are edges, and a new edge during the handler must not be lost.
-        apic::end_of_interrupt();
-    }
+    // Acknowledged first: all our sources are edges, and a new edge during the handler must not be lost. The APIC's own spurious vector needs no
+    // acknowledgment, but a host that sends it as a message of its own makes it one that keeps all others away; and since no other is in service
+    // by now, there is none that one too many could take.
+    apic::end_of_interrupt();
     match vector {
         TIMER => crate::timer::on_interrupt(),
         RESCHEDULE => crate::task::on_reschedule_ipi(),

@@ -85,6 +85,20 @@ pub(super) fn flush_all() {}
 /// Host CPUs answer when they next wait themselves; no test makes one space active on two.
 pub(super) fn send_flush_ipi(_cpu: usize) {}
 
+/// Threads need no interrupts.
+#[derive(Debug)]
+pub(super) struct Patience;
+
+impl Patience {
+    pub(super) fn new() -> Self {
+        Self
+    }
+
+    pub(super) fn is_at_an_end(&mut self, _waiting: u64) -> bool {
+        false
+    }
+}
+
 /// Where user memory is accessed no task runs: refused.
 pub(super) fn has_user_space() -> bool {
     false

@@ -106,9 +106,18 @@ pub(super) fn flush(mask: u64, what: What) {
         if mask & here != 0 {
             forget(cpu, what);
         }
-        while REQUESTS[cpu].waiting.load(Ordering::Acquire) != 0 {
+        let mut patience = machine::Patience::new();
+        loop {
+            let waiting = REQUESTS[cpu].waiting.load(Ordering::Acquire);
+            if waiting == 0 {
+                break;
+            }
             serve(cpu);
             core::hint::spin_loop();
+            // In a trust domain the host delivers IPIs, or does not.
+            if patience.is_at_an_end(waiting) {
+                others_of(waiting).for_each(machine::send_flush_ipi);
+            }
         }
     });
 }
@@ -132,10 +141,14 @@ fn ask(cpu: usize, others: u64, what: What) {
     request.waiting.store(others, Ordering::Relaxed);
     // The tables' changes must be visible before anybody forgets and reads them anew.
     fence(Ordering::SeqCst);
-    for other in (0..MAX_CPUS).filter(|other| others & 1 << other != 0) {
+    for other in others_of(others) {
         ASKED_BY[other].0.fetch_or(1 << cpu, Ordering::Release);
         machine::send_flush_ipi(other);
     }
+}
+
+fn others_of(mask: u64) -> impl Iterator<Item = usize> {
+    (0..MAX_CPUS).filter(move |cpu| mask & 1 << cpu != 0)
 }
 
 fn serve(cpu: usize) {

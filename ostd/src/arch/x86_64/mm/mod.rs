@@ -93,6 +93,43 @@ pub(crate) fn send_flush_ipi(cpu: usize) {
     apic::send_ipi(CpuId(cpu as u32), apic::Ipi::FlushTlb);
 }
 
+/// How long CPUs are waited for.
+#[derive(Debug)]
+pub(crate) struct Patience {
+    since: u64,
+    rounds: u32,
+}
+
+impl Patience {
+    /// From now on.
+    pub(crate) fn new() -> Self {
+        Self { since: cycles(), rounds: 0 }
+    }
+
+    /// Whether it is time to ask again: every 2^25 cycles, some ten milliseconds.
+    ///
+    /// # Panics
+    /// If they have been asked too often: after half a minute in which this CPU ran and they did not. Time in which this one stood still, as in a
+    /// machine that was paused, counts as one round.
+    pub(crate) fn is_at_an_end(&mut self, waiting: u64) -> bool {
+        const CYCLES: u64 = 1 << 25;
+        const ROUNDS: u32 = 2500;
+        let now = cycles();
+        if now.wrapping_sub(self.since) < CYCLES {
+            return false;
+        }
+        self.since = now;
+        self.rounds += 1;
+        assert!(self.rounds < ROUNDS, "CPUs do not answer: mask {waiting:#x}");
+        true
+    }
+}
+
+fn cycles() -> u64 {
+    // SAFETY: every x86-64 CPU has a time stamp counter.
+    unsafe { core::arch::x86_64::_rdtsc() }
+}
+
 /// Forgets all translations that are not global.
 pub(crate) fn flush_all_user() {
     tlb::flush_all();
