@@ -9,10 +9,12 @@ use crate::models::{
 };
 use crate::{Engine, Error};
 
-/// What the machine found itself to be, if that is a trust domain: in the form that the docker client takes apart.
-fn platform() -> Option<String> {
-    let words = std::fs::read_to_string("/sys/devices/virtual/misc/tdx_guest/platform").ok()?;
-    Some(format!("name=tdx,{}", words.trim_end()))
+/// What the machine found itself to be: a label, and for a trust domain a security option, in the form that the docker client takes apart.
+fn platform() -> (String, Option<String>) {
+    match std::fs::read_to_string("/sys/devices/virtual/misc/tdx_guest/platform") {
+        Ok(words) => ("platform=tdx".to_owned(), Some(format!("name=tdx,{}", words.trim_end()))),
+        Err(_) => ("platform=plain".to_owned(), None),
+    }
 }
 
 impl Engine {
@@ -29,6 +31,7 @@ impl Engine {
         let texts = |texts: &[&str]| Some(texts.iter().map(ToString::to_string).collect());
         let controllers = crate::cgroup::controllers();
         let has_controller = |name: &str| Some(controllers.iter().any(|controller| controller == name));
+        let (label, security) = platform();
         let memory = rustix::system::sysinfo();
         let total = u64::from(memory.mem_unit).saturating_mul(memory.totalram);
         Ok(SystemInfo {
@@ -65,7 +68,8 @@ impl Engine {
             live_restore_enabled: Some(true),
             default_runtime: Some("runc".to_owned()),
             init_binary: Some("docker-init".to_owned()),
-            security_options: Some(platform().into_iter().collect()),
+            labels: Some(vec![label]),
+            security_options: Some(security.into_iter().collect()),
             ..SystemInfo::default()
         })
     }

@@ -35,6 +35,8 @@ fn info(docker: &Docker) -> anyhow::Result<()> {
     ensure!(info["Runtimes"].get(runtime).is_some(), "{info}");
     let text = docker.ok(&["info"])?;
     ensure!(text.contains("Server Version"), "{text}");
+    let is_named = ["platform=plain", "platform=tdx"].iter().any(|label| text.contains(label));
+    ensure!(is_named, "it does not say what the machine is: {text}");
     Ok(())
 }
 

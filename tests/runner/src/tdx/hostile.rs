@@ -13,8 +13,8 @@ use super::coffer::{self, CANARY};
 use crate::machine::{Host, Outcome, Setting, tail};
 use crate::suite::Suite;
 
-/// Hosts that run every time.
-const USUAL: [Storm; 4] = [Storm::Boot(33), Storm::Boot(35), Storm::Service(1), Storm::Service(2)];
+/// Hosts that run every time. The guest hung with boot 35 and service 45 once, as it did with service 5, 37 and 63.
+const USUAL: [Storm; 4] = [Storm::Boot(33), Storm::Boot(35), Storm::Service(2), Storm::Service(45)];
 /// Seeds of the others.
 const SEEDS: std::ops::RangeInclusive<u64> = 1..=64;
 

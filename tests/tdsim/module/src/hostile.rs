@@ -97,7 +97,10 @@ impl core::fmt::Display for Counts {
 pub fn disturb(td: &Td, vcpu: &Vcpu) {
     if let Some(random) = td.hostile.strikes(Fault::SpuriousInterrupt) {
         const FIRST: u64 = 32;
-        apic::send(vcpu.index as u32, (FIRST + random % (256 - FIRST)) as u32);
+        /// The last one is usually the APIC's own, which guests treat in a way of its own.
+        const LAST: u64 = 255;
+        let vector = if random & 7 == 0 { LAST } else { FIRST + (random >> 3) % (LAST - FIRST) };
+        apic::send(vcpu.index as u32, vector as u32);
     }
     if let Some(random) = td.hostile.strikes(Fault::Queue) {
         let queues = td.hostile.queues.lock();
