@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use attestation_evidence::{EventLog, Quote, RuntimeEvent, RuntimeLog, TdReport};
 use attestation_policy::Policy;
-use attestation_test_pki::{BodyKind, Pki, PlatformFields, Statement, TdFields};
+use attestation_test_pki::{BodyKind, EventLogWriter, Pki, PlatformFields, SHA384, Statement, TdFields};
 use attestation_verify::{
     Collateral, Evidence, OffsetDateTime, Subject, TrustRoot, subject_public_key_info, verify,
 };
@@ -138,17 +138,9 @@ fn sample_runtime_log() -> Vec<u8> {
 
 /// A header, and an event for each register.
 fn sample_event_log() -> Vec<u8> {
-    let mut log = vec![0, 0, 0, 0, 3, 0, 0, 0];
-    log.extend([0; 20]);
-    log.extend([33, 0, 0, 0]);
-    log.extend(b"Spec ID Event03\0");
-    log.extend([0, 0, 0, 0, 0, 2, 105, 2, 1, 0, 0, 0, 0x0c, 0, 48, 0, 0]);
-    for register in 1..4 {
-        log.extend([register, 0, 0, 0, 6, 0, 0, 0, 1, 0, 0, 0, 0x0c, 0]);
-        log.extend([register; 48]);
-        log.extend([4, 0, 0, 0, 1, 2, 3, 4]);
-    }
-    log
+    let event =
+        |log: EventLogWriter, register: u8| log.event(register.into(), 6, &[register; 48], &[1, 2, 3, 4]);
+    (1..4).fold(EventLogWriter::new(0, &[SHA384]), event).finish()
 }
 
 #[cfg(test)]

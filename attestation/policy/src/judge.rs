@@ -406,7 +406,7 @@ fn binding(quote: &Established, bound_to: Option<&BoundTo>) -> Finding {
                         .to_owned(),
                 );
             }
-            match starts.filter(|start| start.container == *id).last() {
+            match starts.rev().find(|start| start.container == *id) {
                 Some(start) => Holds(format!("container {name} runs image {}", digest_text(&start.image))),
                 None => Fails(format!("no container {name} was ever started")),
             }

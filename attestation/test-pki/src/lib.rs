@@ -2,7 +2,7 @@
 //! ([`Pki::root_pem`]) that no verifier trusts unless it is told to.
 //!
 //! [`Pki`] has the authorities, [`Platform`] is a machine with a quoting enclave, [`Quote`] a quote in parts, [`Bundle`] the collateral
-//! in parts, which [`CollateralService`] gives out. Parts can be changed before they are put together, and signed or not again: that is what tests of refusals do. It shares
+//! in parts, which [`CollateralService`] gives out, [`EventLogWriter`] a firmware's log. Parts can be changed before they are put together, and signed or not again: that is what tests of refusals do. It shares
 //! no code with the verifier, so that a misunderstanding of a format shows.
 //!
 //! ```
@@ -20,12 +20,14 @@
 mod authority;
 mod bundle;
 mod der;
+mod event_log;
 mod platform;
 mod quote;
 mod service;
 
 pub use authority::{Key, Pki, PkiError, pem_chain};
 pub use bundle::{Bundle, Statement};
+pub use event_log::{EventLogWriter, SHA384};
 pub use platform::{Platform, PlatformFields};
 pub use quote::{BodyKind, EnclaveFields, Quote, TdFields};
 pub use service::CollateralService;

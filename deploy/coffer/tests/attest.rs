@@ -10,7 +10,7 @@ use std::fs;
 use std::process::{Command, Output};
 
 use attestation_evidence::{ContainerStart, ImageDigest, Isolation, Mode, RuntimeEvent, RuntimeLog, extend};
-use attestation_test_pki::{BodyKind, Pki, PlatformFields, Statement, TdFields};
+use attestation_test_pki::{BodyKind, EventLogWriter, Pki, PlatformFields, SHA384, Statement, TdFields};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use coffer_image_builder::manifest::{Manifest, Source};
@@ -112,11 +112,7 @@ fn runtime_log() -> Vec<u8> {
 
 /// A log with what the events are known to have for data; the table's and the application's are left out.
 fn event_log(measured: &[Event]) -> Vec<u8> {
-    let mut log = vec![0, 0, 0, 0, 3, 0, 0, 0];
-    log.extend([0; 20]);
-    log.extend([33, 0, 0, 0]);
-    log.extend(b"Spec ID Event03\0");
-    log.extend([0, 0, 0, 0, 0, 2, 105, 2, 1, 0, 0, 0, 0x0c, 0, 48, 0, 0]);
+    let mut log = EventLogWriter::new(0, &[SHA384]);
     let words = ["Calling EFI Application from Boot Option", "Exit Boot Services Invocation"];
     let mut actions = words.into_iter().chain(["Exit Boot Services Returned with Success"]);
     for event in measured {
@@ -126,14 +122,10 @@ fn event_log(measured: &[Event]) -> Vec<u8> {
             // Whose data are not bound; so that its name is not believed either.
             _ => (kind::BOOT_SERVICES_APPLICATION, b"\x1b[2J".to_vec()),
         };
-        log.extend(u32::try_from(event.register + 1).unwrap().to_le_bytes());
-        log.extend(kind.to_le_bytes());
-        log.extend([1, 0, 0, 0, 0x0c, 0]);
-        log.extend(event.digest);
-        log.extend(u32::try_from(data.len()).unwrap().to_le_bytes());
-        log.extend(data);
+        let register = u32::try_from(event.register + 1).unwrap();
+        log = log.event(register, kind, &event.digest, &data);
     }
-    log
+    log.finish()
 }
 
 #[test]

@@ -108,24 +108,22 @@ fn unavailable(error: &runtime_evidence::Error) -> Failure {
 }
 
 impl Service for Endpoint {
-    fn answer(self, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send {
-        async move {
-            // On its own: a client that goes away does not let the next one in before its time.
-            let mut response = match tokio::spawn(self.route(request)).await {
-                Ok(Ok(response)) => response,
-                Ok(Err(failure)) => failure.response(),
-                Err(error) => {
-                    Failure::internal(format!("the request was not served to its end: {error}")).response()
-                }
-            };
-            if response.status() == StatusCode::TOO_MANY_REQUESTS {
-                let second = header::HeaderValue::from_static("1");
-                response.headers_mut().insert(header::RETRY_AFTER, second);
+    async fn answer(self, request: Request<Incoming>) -> Response<Body> {
+        // On its own: a client that goes away does not let the next one in before its time.
+        let mut response = match tokio::spawn(self.route(request)).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(failure)) => failure.response(),
+            Err(error) => {
+                Failure::internal(format!("the request was not served to its end: {error}")).response()
             }
-            let fresh = header::HeaderValue::from_static("no-store");
-            response.headers_mut().insert(header::CACHE_CONTROL, fresh);
-            response
+        };
+        if response.status() == StatusCode::TOO_MANY_REQUESTS {
+            let second = header::HeaderValue::from_static("1");
+            response.headers_mut().insert(header::RETRY_AFTER, second);
         }
+        let fresh = header::HeaderValue::from_static("no-store");
+        response.headers_mut().insert(header::CACHE_CONTROL, fresh);
+        response
     }
 }
 

@@ -5,7 +5,7 @@ use attestation_evidence::{
     ContainerStart, EventLog, ImageDigest, Isolation, Mode, RuntimeEvent, RuntimeLog, extend,
 };
 use attestation_policy::BoundTo;
-use attestation_test_pki::BodyKind;
+use attestation_test_pki::{BodyKind, EventLogWriter, SHA384};
 use attestation_verify::{CheckName, Outcome};
 use sha2::{Digest as _, Sha384};
 
@@ -26,32 +26,14 @@ fn event(register: u32, kind: u32, data: &[u8]) -> Event {
 }
 
 fn header(algorithms: &[(u16, u16)]) -> Vec<u8> {
-    let mut spec = b"Spec ID Event03\0".to_vec();
-    spec.extend([0, 0, 0, 0, 0, 2, 105, 2]);
-    spec.extend(u32::try_from(algorithms.len()).unwrap().to_le_bytes());
-    for (algorithm, size) in algorithms {
-        spec.extend(algorithm.to_le_bytes());
-        spec.extend(size.to_le_bytes());
-    }
-    spec.push(0);
-    let mut log = [0u32.to_le_bytes(), NO_ACTION.to_le_bytes()].concat();
-    log.extend([0; 20]);
-    log.extend(u32::try_from(spec.len()).unwrap().to_le_bytes());
-    log.extend(spec);
-    log
+    EventLogWriter::new(0, algorithms).finish()
 }
 
 fn log(events: &[Event]) -> Vec<u8> {
-    let mut log = header(&[(0x0c, 48)]);
-    for event in events {
-        log.extend(event.register.to_le_bytes());
-        log.extend(event.kind.to_le_bytes());
-        log.extend(1u32.to_le_bytes());
-        log.extend(0x0cu16.to_le_bytes());
-        log.extend(event.digest);
-        log.extend(u32::try_from(event.data.len()).unwrap().to_le_bytes());
-        log.extend(&event.data);
-    }
+    let add = |log: EventLogWriter, event: &Event| {
+        log.event(event.register, event.kind, &event.digest, &event.data)
+    };
+    let mut log = events.iter().fold(EventLogWriter::new(0, &[SHA384]), add).finish();
     log.extend([0xff; 64]);
     log
 }

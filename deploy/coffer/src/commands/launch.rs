@@ -65,33 +65,13 @@ const TAIL: usize = 15;
 pub fn main(arguments: &Arguments, output: Output) -> anyhow::Result<()> {
     let home = Home::of(&arguments.name)?;
     let context = Context::of(&arguments.name)?;
-    let mut configuration = match &arguments.config {
-        Some(path) => Configuration::load(path)?,
-        None => Configuration { hostname: arguments.name.clone().try_into()?, ..Configuration::default() },
-    };
     let image = image::find(arguments.image.as_deref(), arguments.on)?;
     arguments.ports.iter().try_for_each(check_free)?;
     let client = tls::Client::make(&arguments.name)?;
     let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, Protocol::Tcp.free_port()?);
     let evidence = SocketAddrV4::new(Ipv4Addr::LOCALHOST, Protocol::Tcp.free_port()?);
-    configuration.evidence.address = (Ipv4Addr::UNSPECIFIED, EVIDENCE_PORT).into();
-    configuration.api = Api {
-        address: (Ipv4Addr::UNSPECIFIED, API_PORT).into(),
-        client_ca: Some(client.authority.clone().try_into()?),
-        names: {
-            let mut names = configuration.api.names;
-            names.push(Ipv4Addr::LOCALHOST.to_string().try_into()?);
-            names
-        },
-    };
-    if let Some(path) = &arguments.workload {
-        let cannot = || format!("cannot read {}", path.display());
-        let text = std::fs::read_to_string(path).with_context(cannot)?;
-        Workload::parse(&text).with_context(|| path.display().to_string())?;
-        configuration.seal(text);
-    }
     let is_sealed = arguments.workload.is_some();
-    let disk = volume::write(&configuration.to_toml()?)?;
+    let disk = volume::write(&arguments.configuration(&client)?.to_toml()?)?;
 
     // From here on there is something to take back: an interruption is an error like any other.
     let interrupted = on_interrupt()?;
@@ -147,7 +127,12 @@ pub fn main(arguments: &Arguments, output: Output) -> anyhow::Result<()> {
             return Err(error);
         }
     };
-    let hint = if arguments.ports.is_empty() {
+    output.print(&words(&record, arguments.ports.is_empty()), &record)
+}
+
+/// What people are told.
+fn words(record: &Record, publishes_nothing: bool) -> String {
+    let hint = if publishes_nothing {
         "\n\nPorts that containers publish are the machine's; `coffer launch -p PORT` brings them to this computer."
     } else {
         ""
@@ -163,11 +148,35 @@ pub fn main(arguments: &Arguments, output: Output) -> anyhow::Result<()> {
         }
         _ => format!("{name} runs, sealed: nobody can tell it anything\n\n  coffer attest {name}"),
     };
-    let text = format!("{what}\n  coffer stop {name}{hint}{caution}");
-    output.print(&text, &record)
+    format!("{what}\n  coffer stop {name}{hint}{caution}")
 }
 
 impl Arguments {
+    /// The machine's configuration, which lets that client in, or is sealed.
+    fn configuration(&self, client: &tls::Client) -> anyhow::Result<Configuration> {
+        let mut configuration = match &self.config {
+            Some(path) => Configuration::load(path)?,
+            None => Configuration { hostname: self.name.clone().try_into()?, ..Configuration::default() },
+        };
+        configuration.evidence.address = (Ipv4Addr::UNSPECIFIED, EVIDENCE_PORT).into();
+        configuration.api = Api {
+            address: (Ipv4Addr::UNSPECIFIED, API_PORT).into(),
+            client_ca: Some(client.authority.clone().try_into()?),
+            names: {
+                let mut names = configuration.api.names;
+                names.push(Ipv4Addr::LOCALHOST.to_string().try_into()?);
+                names
+            },
+        };
+        if let Some(path) = &self.workload {
+            let cannot = || format!("cannot read {}", path.display());
+            let text = std::fs::read_to_string(path).with_context(cannot)?;
+            Workload::parse(&text).with_context(|| path.display().to_string())?;
+            configuration.seal(text);
+        }
+        Ok(configuration)
+    }
+
     /// The machine that these describe, with its own ports where this computer finds them; and what simulates it, if something does.
     fn machine(
         &self,

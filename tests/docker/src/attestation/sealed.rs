@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -202,7 +202,7 @@ impl Registry {
 }
 
 /// One connection: requests for `/v2/`, manifests and blobs by digest.
-fn serve(mut client: TcpStream, blobs: &PathBuf) -> anyhow::Result<()> {
+fn serve(mut client: TcpStream, blobs: &Path) -> anyhow::Result<()> {
     let (mut head, mut piece) = (Vec::new(), [0; 1024]);
     while !head.windows(4).any(|window| window == b"\r\n\r\n") {
         match client.read(&mut piece)? {

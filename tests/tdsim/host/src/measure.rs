@@ -6,6 +6,7 @@
 //!
 //! UEFI 2.10 section 38.4.1; TCG PC Client Platform Firmware Profile 1.06, sections 9 and 10.
 
+use attestation_test_pki::{EventLogWriter, SHA384};
 use sha2::{Digest as _, Sha384};
 
 /// SHA-384.
@@ -37,7 +38,6 @@ pub struct Event {
 
 /// Types of events.
 mod kind {
-    pub const NO_ACTION: u32 = 3;
     pub const SEPARATOR: u32 = 4;
     pub const EVENT_TAG: u32 = 6;
     pub const BOOT_SERVICES_APPLICATION: u32 = 0x8000_0003;
@@ -117,35 +117,12 @@ fn replay(events: &[Event]) -> [Measurement; 4] {
     registers
 }
 
-/// The log's form: a header event in the old form, then events with one digest.
 fn log(events: &[Event]) -> Vec<u8> {
-    const SHA384: u16 = 0xc;
-    let mut specification = b"Spec ID Event03\0".to_vec();
-    specification.extend_from_slice(&0_u32.to_le_bytes());
-    // Minor, major, errata, size of a native number in 32 bits.
-    specification.extend_from_slice(&[0, 2, 105, 2]);
-    specification.extend_from_slice(&1_u32.to_le_bytes());
-    specification.extend_from_slice(&SHA384.to_le_bytes());
-    specification.extend_from_slice(&48_u16.to_le_bytes());
-    specification.push(0);
-
-    let mut log = Vec::new();
-    // MRTD's number, as the first event has it in edk2.
-    log.extend_from_slice(&1_u32.to_le_bytes());
-    log.extend_from_slice(&kind::NO_ACTION.to_le_bytes());
-    log.extend_from_slice(&[0; 20]);
-    log.extend_from_slice(&(specification.len() as u32).to_le_bytes());
-    log.extend_from_slice(&specification);
-    for event in events {
-        log.extend_from_slice(&(event.register as u32 + 1).to_le_bytes());
-        log.extend_from_slice(&event.kind.to_le_bytes());
-        log.extend_from_slice(&1_u32.to_le_bytes());
-        log.extend_from_slice(&SHA384.to_le_bytes());
-        log.extend_from_slice(&event.digest);
-        log.extend_from_slice(&(event.data.len() as u32).to_le_bytes());
-        log.extend_from_slice(&event.data);
-    }
-    log
+    // The header has MRTD's number, as the first event has it in edk2.
+    let add = |log: EventLogWriter, event: &Event| {
+        log.event(event.register as u32 + 1, event.kind, &event.digest, &event.data)
+    };
+    events.iter().fold(EventLogWriter::new(1, &[SHA384]), add).finish()
 }
 
 /// The loader that this plays: one page at the reset vector.
