@@ -345,7 +345,7 @@ fn a_container_that_was_never_started_or_may_be_another() {
     refused(CheckName::PolicyBinding, |scene| of(scene, [6; 32], &[exposed(9)]));
     // Without a word in the policy, none may be exposed.
     refused(CheckName::PolicyRuntime, |scene| {
-        with_events(scene, &[running(Mode::Open), vec![exposed(9)]].concat())
+        with_events(scene, &[running(Mode::Open), vec![exposed(9)]].concat());
     });
 }
 
