@@ -21,7 +21,8 @@ mod workspace;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 /// Builds, runs and tests Coffer.
 #[derive(Debug, Parser)]
@@ -59,7 +60,7 @@ enum Verb {
 const OWN_FAILURE: u8 = 125;
 
 fn main() -> ExitCode {
-    let verb = Arguments::parse().verb;
+    let verb = Arguments::try_parse().unwrap_or_else(|error| suggesting(error).exit()).verb;
     let own_failure = if matches!(verb, Verb::Run(_)) { OWN_FAILURE } else { 1 };
     let result = match verb {
         Verb::Run(arguments) => run::main(&arguments),
@@ -79,6 +80,23 @@ fn main() -> ExitCode {
     })
 }
 
+/// Adds the verb that was meant, also where two letters changed places (`rnu`), which clap's own measure takes for quite another word.
+fn suggesting(mut error: clap::Error) -> clap::Error {
+    const LARGEST_DISTANCE: usize = 2;
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else { return error };
+    if error.kind() != ErrorKind::InvalidSubcommand || error.get(ContextKind::SuggestedSubcommand).is_some() {
+        return error;
+    }
+    let command = Arguments::command();
+    let distance = |verb: &str| strsim::damerau_levenshtein(word, verb);
+    let verbs = command.get_subcommands().map(clap::Command::get_name);
+    let nearest = verbs.min_by_key(|verb| distance(verb)).filter(|verb| distance(verb) <= LARGEST_DISTANCE);
+    if let Some(verb) = nearest.map(str::to_owned) {
+        error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(vec![verb]));
+    }
+    error
+}
+
 /// The error and its causes, without those whose text the one before holds already (libraries differ in whether an error's own
 /// text includes its cause's).
 fn one_line(error: &anyhow::Error) -> String {
@@ -90,4 +108,19 @@ fn one_line(error: &anyhow::Error) -> String {
         }
     }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistyped_verb_is_suggested() {
+        let said = |word: &str| {
+            suggesting(Arguments::try_parse_from(["cargo xtask", word]).unwrap_err()).to_string()
+        };
+        assert!(said("rnu").contains("'run'"), "{}", said("rnu"));
+        assert!(said("tset").contains("'test'"), "{}", said("tset"));
+        assert!(!said("frobnicate").contains("similar"), "{}", said("frobnicate"));
+    }
 }

@@ -2,7 +2,7 @@
 //! output is the container's.
 
 use std::io::{IsTerminal as _, stderr};
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,8 +15,8 @@ const LONG: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone)]
 pub struct Step {
     bar: Option<ProgressBar>,
-    /// Elsewhere than on a terminal: keeps the name from being printed once it is dropped or used.
-    ended: Option<Sender<()>>,
+    /// Elsewhere than on a terminal.
+    announcement: Option<Announcement>,
     name: String,
     start: Instant,
 }
@@ -34,8 +34,8 @@ impl Step {
             bar.enable_steady_tick(Duration::from_millis(120));
             bar
         });
-        let ended = bar.is_none().then(|| announce_if_long(name));
-        Self { bar, ended, name: name.to_owned(), start: Instant::now() }
+        let announcement = bar.is_none().then(|| Announcement::begin(name));
+        Self { bar, announcement, name: name.to_owned(), start: Instant::now() }
     }
 
     /// Says more of what is happening; seen on a terminal only.
@@ -48,47 +48,76 @@ impl Step {
     /// Goes on to another stretch in the same line.
     pub fn rename(&mut self, name: &str) {
         name.clone_into(&mut self.name);
-        self.vanish_announcement();
+        self.end_announcement(true);
         match &self.bar {
             Some(bar) => {
                 bar.set_prefix(name.to_owned());
                 bar.set_message("");
             }
-            None => self.ended = Some(announce_if_long(name)),
+            None => self.announcement = Some(Announcement::begin(name)),
         }
     }
 
     /// Ends it with a line that stays.
     pub fn done(self) {
         let seconds = self.start.elapsed().as_secs_f32();
+        // The line below says how long it took.
+        self.end_announcement(false);
         self.vanish();
         eprintln!("{}: {seconds:.1} s", self.name);
     }
 
-    /// Ends it without a trace; may be called more than once.
+    /// Ends it without a trace on a terminal; may be called more than once.
     pub fn vanish(&self) {
-        self.vanish_announcement();
+        self.end_announcement(true);
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
     }
 
-    fn vanish_announcement(&self) {
-        if let Some(ended) = &self.ended {
-            // Where it was printed, nobody listens any more.
-            let _ = ended.send(());
+    fn end_announcement(&self, tells_time: bool) {
+        if let Some(announcement) = &self.announcement {
+            announcement.end(tells_time);
         }
     }
 }
 
-/// Prints the name of what has not ended by then.
-fn announce_if_long(name: &str) -> Sender<()> {
-    let (ended, ending) = mpsc::channel();
-    let name = name.to_owned();
-    thread::spawn(move || {
-        if ending.recv_timeout(LONG) == Err(RecvTimeoutError::Timeout) {
-            eprintln!("{name} …");
+/// What is said of a stretch of work in plain lines: that it goes on, once it takes long, and then how long it took.
+#[derive(Debug, Clone)]
+struct Announcement {
+    name: String,
+    start: Instant,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Silent,
+    Announced,
+    Ended,
+}
+
+impl Announcement {
+    fn begin(name: &str) -> Self {
+        let state = Arc::new(Mutex::new(State::Silent));
+        let announcement = Self { name: name.to_owned(), start: Instant::now(), state };
+        let waiting = announcement.clone();
+        thread::spawn(move || {
+            thread::sleep(LONG);
+            let mut state = waiting.state.lock().unwrap_or_else(PoisonError::into_inner);
+            if *state == State::Silent {
+                *state = State::Announced;
+                eprintln!("{} …", waiting.name);
+            }
+        });
+        announcement
+    }
+
+    fn end(&self, tells_time: bool) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if *state == State::Announced && tells_time {
+            eprintln!("{}: {:.1} s", self.name, self.start.elapsed().as_secs_f32());
         }
-    });
-    ended
+        *state = State::Ended;
+    }
 }

@@ -31,6 +31,9 @@ pub fn find(name: Option<&str>, reference: Option<&str>, step: &mut Step) -> any
         None => default_image(step)?,
     };
     if !path.exists() {
+        if name.is_some_and(|name| name.starts_with('-')) {
+            bail!("image {}: no such file or folder (options stand before `--`)", path.display());
+        }
         bail!("image {}: no such file or folder", path.display());
     }
     let in_image = || format!("image {}", path.display());
