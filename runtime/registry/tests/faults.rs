@@ -31,6 +31,8 @@ struct Content {
     cuts: AtomicUsize,
     /// Demand this `Authorization`.
     authorization: Option<String>,
+    /// Where that is a token: the `Authorization` for which its server, at /token, gives it.
+    token_for: Option<Option<String>>,
     requests: Mutex<Vec<String>>,
 }
 
@@ -99,8 +101,18 @@ impl Content {
             );
             [head.as_bytes(), body].concat()
         };
-        let bytes = if self.authorization.is_some() && header("authorization") != self.authorization {
-            answer("401 Unauthorized", "WWW-Authenticate: Basic realm=\"r\"\r\n", b"{}")
+        let is_for_token = self.token_for.is_some() && path.starts_with("/token?");
+        let bytes = if is_for_token && Some(header("authorization")) == self.token_for {
+            answer("200 OK", "Content-Type: application/json\r\n", br#"{"token":"opened"}"#)
+        } else if is_for_token {
+            answer("401 Unauthorized", "", b"{}")
+        } else if self.authorization.is_some() && header("authorization") != self.authorization {
+            let host = header("host").unwrap_or_default();
+            let challenge = match self.token_for {
+                Some(_) => format!("Bearer realm=\"http://{host}/token\",service=\"images\""),
+                None => "Basic realm=\"r\"".to_owned(),
+            };
+            answer("401 Unauthorized", &format!("WWW-Authenticate: {challenge}\r\n"), b"{}")
         } else if let Some((media_type, body)) = self.pages.get(&path) {
             let from: usize = range
                 .as_deref()
@@ -290,6 +302,30 @@ async fn a_password_is_sent_when_it_is_asked_for() {
     assert_eq!(error.to_string(), "unauthorized: authentication required");
     client.assert_clean();
     client.pull(&name, "x:1", Some(&with("b"))).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_fetched_from_the_server_that_the_registry_names() {
+    let with_token = |token_for: Option<&str>| Content {
+        authorization: Some("Bearer opened".to_owned()),
+        token_for: Some(token_for.map(str::to_owned)),
+        ..Content::image()
+    };
+    // To anybody.
+    let (name, content) = with_token(None).serve().await;
+    let client = Client::new();
+    client.pull(&name, "x:1", None).await.unwrap();
+    let requests = content.requests.lock().unwrap().clone();
+    let asked: Vec<_> = requests.iter().filter(|request| request.starts_with("/token")).collect();
+    assert_eq!(asked, ["/token?service=images&scope=repository%3Ax%3Apull "], "{requests:?}");
+    // To who knows the password, which the registry itself never sees.
+    let (name, _) = with_token(Some("Basic YTpi")).serve().await;
+    let client = Client::new();
+    let error = client.pull(&name, "x:1", None).await.unwrap_err();
+    assert!(error.is_unauthorized(), "{error}");
+    client.assert_clean();
+    let right = json!({"username": "a", "password": "b"});
+    client.pull(&name, "x:1", Some(&serde_json::from_value(right).unwrap())).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
