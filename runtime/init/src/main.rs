@@ -16,22 +16,37 @@ mod supervise;
 
 use std::env;
 use std::ffi::OsString;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let args: Vec<OsString> = env::args_os().collect();
     // Asked first: a container that wants an init has this program as pid 1 of its own namespace.
-    if let Some(code) = coffer_engine::helper::main(&args) {
+    if let Some(code) = coffer_engine::helper::as_init(&args) {
         return code;
     }
-    // A container's first process may be this program, too, by /proc/self/exe. The machine's finds nothing mounted.
+    // The machine's first process finds nothing mounted.
     if rustix::process::getpid().is_init() && !Path::new("/proc/self").exists() {
         return sequence::run();
+    }
+    if !is_the_machines_own() {
+        eprintln!("init: this program has no other use in a container than `docker run --init`");
+        return ExitCode::FAILURE;
+    }
+    if let Some(code) = coffer_engine::helper::main(&args) {
+        return code;
     }
     if args.get(1).is_some_and(|word| word == "engine") {
         return runtime_api::main();
     }
     eprintln!("init: this is the first process of the Coffer image; its other parts are started by itself");
     ExitCode::FAILURE
+}
+
+/// Whether the root is the machine's, where this program is /init. A container's processes are this program until they execute their own, and
+/// may find it as /proc/self/exe.
+fn is_the_machines_own() -> bool {
+    let file = |path| std::fs::metadata(path).map(|it| (it.dev(), it.ino()));
+    matches!((file("/init"), file("/proc/self/exe")), (Ok(init), Ok(own)) if init == own)
 }

@@ -11,6 +11,7 @@ use oci_spec::runtime::{Process, Spec};
 use super::namespaces;
 use super::report::Sender;
 use super::steps;
+use super::steps::exec::Own;
 use crate::Error;
 use crate::lifecycle::{Bundle, Exec, Stdio};
 use crate::root::Root;
@@ -31,10 +32,8 @@ pub fn exec(exec: Exec<'_>, start: &OwnedFd, report: Sender<'_>) -> u8 {
 
 fn execute_in(exec: Exec<'_>, start: &OwnedFd, report: Sender<'_>) -> Result<Infallible, Error> {
     let Exec { spec, first, process, stdio } = exec;
-    // From here on the container's processes see this one. They must neither trace it nor reach through its descriptors, and until it
-    // executes they may not: it is not dumpable (see PR_SET_DUMPABLE).
-    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
-        .map_err(Error::system("protect the process"))?;
+    let own = Own::look();
+    protect()?;
     namespaces::join_all(spec, first)?;
     steps::terminal::attach_exec(&stdio, process.user().uid())?;
     steps::directory::create_and_enter(process)?;
@@ -45,18 +44,20 @@ fn execute_in(exec: Exec<'_>, start: &OwnedFd, report: Sender<'_>) -> Result<Inf
     end_with_parent()?;
     report.ready()?;
     wait_for_start(start)?;
-    Err(steps::exec::exec(process))
+    Err(steps::exec::exec(process, &own))
 }
 
 fn execute(bundle: &Bundle<'_>, start: &OwnedFd, report: Sender<'_>) -> Result<Infallible, Error> {
     let spec = bundle.spec;
     let process = spec.process().as_ref().ok_or(Error::Incomplete("process"))?;
+    let own = Own::look();
+    protect()?;
     set_up(spec, process, &bundle.stdio)?;
     runtime_sys::descriptor::close_on_exec_from(3).map_err(Error::io("mark descriptors to be closed"))?;
     end_with_parent()?;
     report.ready()?;
     wait_for_start(start)?;
-    Err(steps::exec::exec(process))
+    Err(steps::exec::exec(process, &own))
 }
 
 fn set_up(spec: &Spec, process: &Process, stdio: &Stdio<'_>) -> Result<(), Error> {
@@ -79,6 +80,13 @@ fn set_up(spec: &Spec, process: &Process, stdio: &Stdio<'_>) -> Result<(), Error
     steps::limits::set(process)?;
     steps::seccomp::install(spec)?;
     steps::user::become_user(process)
+}
+
+/// Other processes of the container, and of one whose processes it shares, see this one. They must neither trace it nor reach through its
+/// descriptors, and until it executes they may not: it is not dumpable (see PR_SET_DUMPABLE).
+fn protect() -> Result<(), Error> {
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
+        .map_err(Error::system("protect the process"))
 }
 
 /// Lets this process be killed when its parent dies: nobody would take its output and wait for it any more. (Changing ids takes the

@@ -95,7 +95,7 @@ pub struct ExecWishes {
 }
 
 /// Where the init program is in a container that has one.
-const INIT: &str = "/sbin/docker-init";
+pub(crate) const INIT: &str = "/sbin/docker-init";
 
 /// Where a container is.
 #[derive(Clone, Copy, Debug)]

@@ -5,15 +5,35 @@ use std::io;
 use std::path::Path;
 
 use oci_spec::runtime::Process;
-use rustix::fs::Access;
+use rustix::fs::{Access, Stat};
 use rustix::io::Errno;
 
 use crate::Error;
 use crate::error::{NOT_EXECUTABLE, NOT_FOUND};
+use crate::spec::INIT;
+
+/// The file of the program that this process still is.
+#[derive(Debug)]
+pub struct Own(Option<Stat>);
+
+impl Own {
+    /// Looks while /proc is the machine's. Where there is none, nothing leads to the file either.
+    pub fn look() -> Self {
+        Self(rustix::fs::stat("/proc/self/exe").ok())
+    }
+
+    fn is(&self, path: &str) -> bool {
+        let theirs = rustix::fs::stat(path).ok();
+        self.0.zip(theirs).is_some_and(|(own, it)| (own.st_dev, own.st_ino) == (it.st_dev, it.st_ino))
+    }
+}
 
 /// Executes the program; returns only what went wrong. Exit codes as docker: 127 when it is not there, 126 when it cannot be
 /// executed.
-pub fn exec(process: &Process) -> Error {
+///
+/// In a container, /proc/self/exe and whatever links to it is this program until it executes another. It is not the container's to run,
+/// but for the init that it was given.
+pub fn exec(process: &Process, own: &Own) -> Error {
     let args = process.args().as_deref().unwrap_or_default();
     let Some(program) = args.first() else { return Error::NoCommand };
     let env = process.env().as_deref().unwrap_or_default();
@@ -21,6 +41,9 @@ pub fn exec(process: &Process) -> Error {
         Ok(path) => path,
         Err(error) => return error,
     };
+    if own.is(&path) && path != INIT {
+        return failure(program, &Errno::ACCESS.into());
+    }
 
     let [program_text, args, env] = [std::slice::from_ref(&path), args, env].map(c_strings);
     match (program_text.as_deref(), args, env) {
