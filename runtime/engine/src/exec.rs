@@ -248,6 +248,14 @@ impl Engine {
         });
     }
 
+    /// Forgets an exec that has ended, here and in the shim.
+    pub(crate) async fn forget_exec(&self, entry: &Entry, id: &str) {
+        let Some(record) = self.execs().remove(id) else { return };
+        // What is gone already is forgotten.
+        let _ = std::fs::remove_file(record.folder.join(format!("{id}.json")));
+        let _ = entry.shim().ask(&Request::Forget { exec: id.to_owned() }, None).await;
+    }
+
     /// A container is removed.
     pub(crate) fn forget_execs(&self, container: &str) {
         self.execs().retain(|_, record| record.kept().container != container);

@@ -69,7 +69,9 @@ impl Engine {
             default_runtime: Some("runc".to_owned()),
             init_binary: Some("docker-init".to_owned()),
             labels: Some(vec![label]),
-            security_options: Some(security.into_iter().collect()),
+            security_options: Some(
+                security.into_iter().chain(["name=seccomp,profile=builtin".to_owned()]).collect(),
+            ),
             ..SystemInfo::default()
         })
     }

@@ -64,6 +64,16 @@ pub fn detach(name: &str) -> Result<(), Error> {
     }
 }
 
+/// Lets the default route of the container whose process is `pid` go over its link `name` on that network.
+///
+/// # Errors
+/// What the kernel says.
+pub fn route_by(network: &Network, name: &str, pid: Pid) -> Result<(), Error> {
+    let mut container = Netlink::open_in(pid)?;
+    let link = container.link(name)?;
+    container.set_default_route(&link, network.gateway)
+}
+
 /// Brings up the loopback link in the namespace of `pid`: all that a container without networks has.
 ///
 /// # Errors

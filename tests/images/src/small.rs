@@ -1,6 +1,5 @@
 //! Small images that run: busybox, alone and in layers.
 
-use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, ensure};
@@ -18,14 +17,22 @@ pub fn busybox() -> anyhow::Result<Image> {
     Ok(Image::new(config(&["sh"])).layer(base()?, Compression::Gzip))
 }
 
+/// busybox itself, for images that are put together elsewhere.
+///
+/// # Errors
+/// If busybox-static is not installed.
+pub fn busybox_file() -> anyhow::Result<Vec<u8>> {
+    std::fs::read(BUSYBOX)
+        .with_context(|| format!("{BUSYBOX} is missing: it is in the package busybox-static"))
+}
+
 fn config(command: &[&str]) -> Value {
     json!({ "Cmd": command, "Env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"] })
 }
 
 fn base() -> anyhow::Result<Layer> {
-    let missing = || format!("{BUSYBOX} is missing: it is in the package busybox-static");
-    let program = std::fs::read(Path::new(BUSYBOX)).with_context(missing)?;
-    let output = Command::new(BUSYBOX).arg("--list").output().with_context(missing)?;
+    let program = busybox_file()?;
+    let output = Command::new(BUSYBOX).arg("--list").output().context("busybox does not run")?;
     ensure!(output.status.success(), "{BUSYBOX} does not list its applets");
     let mut layer = Layer::new()
         .directory("bin", 0o755)

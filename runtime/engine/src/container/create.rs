@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use runtime_image::remove_tree;
 
 use super::entry::{Entry, MountKind, Record, State};
-use super::{limits, mounts, names, signals, validate};
+use super::{health, limits, mounts, names, signals, validate};
 use crate::engine::{blocking, random_id};
 use crate::images::Image;
 use crate::models::{
@@ -39,10 +39,7 @@ impl Engine {
     ) -> Result<ContainerCreateResponse, Error> {
         let wanted = body.image.clone().unwrap_or_default();
         let image = self.images().find(&wanted)?;
-        let mut warnings = Vec::new();
-        if image.json.pointer("/config/Healthcheck/Test").is_some() {
-            warnings.push("the image's health check is not run: Coffer has none yet".to_owned());
-        }
+        let warnings = Vec::new();
         let host_config = complete(body.host_config.clone().unwrap_or_default())?;
         let networking = body.networking_config.clone().and_then(|config| config.endpoints_config);
         let config = merge(body, &image)?;
@@ -260,8 +257,16 @@ fn merge(body: ContainerCreateBody, image: &Image) -> Result<ContainerConfig, Er
         labels: Some(labels),
         stop_signal,
         stop_timeout: body.stop_timeout,
+        healthcheck: health::merge(body.healthcheck, of_image(image, "Healthcheck")),
+        shell: body.shell.filter(|shell| !shell.is_empty()).or_else(|| of_image(image, "Shell")),
         ..ContainerConfig::default()
     })
+}
+
+/// What docker writes into an image's configuration beside what OCI's specification has.
+fn of_image<T: serde::de::DeserializeOwned>(image: &Image, name: &str) -> Option<T> {
+    let value = image.json.get("config")?.get(name)?;
+    serde_json::from_value(value.clone()).ok()
 }
 
 /// Program and arguments, as inspect shows them.

@@ -7,9 +7,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
 
 use crate::Error;
-use crate::models::{ContainerConfig, EndpointSettings, HostConfig, PortMap};
+use crate::models::{ContainerConfig, EndpointSettings, Health, HostConfig, PortMap};
 use crate::network::Link;
 use crate::shim::client::Shim;
 use crate::shim::protocol::{Attach, Size};
@@ -34,6 +35,8 @@ pub struct Entry {
     pub pending: Mutex<Vec<(UnixStream, Attach)>>,
     /// The size that its terminal will have.
     pub window: Mutex<Option<Size>>,
+    /// The tasks of its name server.
+    pub name_server: Mutex<Option<JoinSet<()>>>,
 }
 
 /// Where a container is in its life.
@@ -94,6 +97,9 @@ pub struct State {
     #[serde(default)]
     pub was_oom_killed: bool,
     pub restart_count: i64,
+    /// What its health check has found, if it has one.
+    #[serde(default)]
+    pub health: Option<Health>,
 }
 
 /// Something of the machine, or a tmpfs, in the container.
@@ -159,6 +165,7 @@ impl Entry {
             wake: Notify::new(),
             pending: Mutex::default(),
             window: Mutex::default(),
+            name_server: Mutex::default(),
         }
     }
 

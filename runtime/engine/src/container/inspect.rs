@@ -143,7 +143,7 @@ fn state(record: &Record) -> ContainerState {
         error: Some(state.error.clone()),
         started_at: time(state.started),
         finished_at: time(state.finished),
-        health: None,
+        health: state.health.clone(),
     }
 }
 

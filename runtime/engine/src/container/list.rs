@@ -153,13 +153,15 @@ fn matches(record: &Record, filters: &Filters) -> bool {
             None => format!("/{}", record.name).contains(wanted),
         }
     };
+    let health = record.state.health.as_ref().and_then(|health| health.status);
+    let health = health.map_or_else(|| "none".to_owned(), |health| health.to_string());
     let port = |wanted: &str, has: &dyn Fn(&str) -> bool| has(wanted) || has(&format!("{wanted}/tcp"));
     filters.any("id", |id| record.id.starts_with(id))
         && filters.any("name", named)
         && filters.any("status", |status| status == record.state.status.name())
         && filters.any("volume", has_volume)
         && filters.any("network", on_network)
-        && filters.any("health", |health| health == "none")
+        && filters.any("health", |wanted| wanted == health)
         && filters.any("is-task", |value| value == "false")
         && filters.any("expose", |wanted| {
             port(wanted, &|port| record.config.exposed_ports.iter().flatten().any(|exposed| exposed == port))
@@ -221,7 +223,10 @@ fn status_text(record: &Record, now: Time) -> String {
     let since = |time: Option<Time>| duration(time.map_or(0, |time| now.seconds() - time.seconds()));
     match state.status {
         Status::Created => "Created".to_owned(),
-        Status::Running => format!("Up {}", since(state.started)),
+        Status::Running => {
+            let health = state.health.as_ref().map_or("", super::health::words);
+            format!("Up {}{health}", since(state.started))
+        }
         Status::Paused => format!("Up {} (Paused)", since(state.started)),
         Status::Restarting => format!("Restarting ({}) {} ago", state.exit_code, since(state.finished)),
         Status::Removing => "Removal In Progress".to_owned(),

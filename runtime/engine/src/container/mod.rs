@@ -6,6 +6,7 @@ mod changes;
 mod copy;
 mod create;
 pub(crate) mod entry;
+mod health;
 mod inspect;
 mod limits;
 mod list;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::entry::{Entry, Status};
 use crate::events::event;
-use crate::models::{EventMessageTypeEnum, RestartPolicyNameEnum};
+use crate::models::{EventMessageTypeEnum, HealthStatusEnum, RestartPolicyNameEnum};
 use crate::shim::protocol::Exit;
 use crate::time::{Time, now};
 use crate::{Engine, cgroup};
@@ -38,6 +38,11 @@ impl Engine {
                     eprintln!("engine: {error}");
                 }
                 self.watch(entry);
+                self.watch_health(entry);
+                let pid = rustix::process::Pid::from_raw(record.state.pid);
+                if let Some(Err(error)) = pid.map(|pid| self.serve_names(entry, pid)) {
+                    eprintln!("engine: {error}");
+                }
             }
             Status::Removing | Status::Dead => {
                 if let Err(error) = self.remove_entry(entry, true).await {
@@ -67,6 +72,10 @@ impl Engine {
             state.exit_code = exit.code.into();
             state.finished = Some(at);
             state.was_oom_killed = was_oom_killed;
+            // What cannot be checked any more is not healthy.
+            if let Some(health) = &mut state.health {
+                health.status = Some(HealthStatusEnum::UNHEALTHY);
+            }
             let policy = record.host_config.restart_policy.clone().unwrap_or_default();
             let retries = policy.maximum_retry_count.unwrap_or_default();
             let restarts = !state.was_stopped

@@ -102,12 +102,14 @@ impl Engine {
             state.error.clear();
             state.was_oom_killed = false;
             state.started = Some(now());
+            state.health = super::health::at_start(&record.config);
         })?;
         entry.moment.send_modify(|moment| {
             *moment = Moment { is_running: true, exits: moment.exits, ..Moment::default() };
         });
         self.tell(entry, "start", &[]);
         self.watch(entry);
+        self.watch_health(entry);
         Ok(())
     }
 
@@ -186,7 +188,10 @@ impl Engine {
             env: config.env.clone().unwrap_or_default(),
             user: text(&config.user),
             working_directory: text(&config.working_dir),
-            hostname: Some(host_name(record)),
+            hostname: Some(match self.lends_network(record)? {
+                Some(lender) => host_name(&lender.record()),
+                None => host_name(record),
+            }),
             terminal: window.map(|size| Window { rows: size.rows, columns: size.columns }),
             is_read_only: host.readonly_rootfs == Some(true),
             no_new_privileges: host
@@ -218,14 +223,18 @@ impl Engine {
     /// The container's mounts: what its user asked for, and docker's three files.
     fn mounts(&self, entry: &Entry, record: &Record) -> Result<Vec<Mount>, Error> {
         let mut mounts = Vec::new();
+        let lender = self.lends_network(record)?;
+        if lender.is_none() {
+            Self::write_network_files(entry)?;
+        }
+        let folder = &lender.as_ref().map_or(entry, |lender| lender).folder;
         for name in ["hostname", "hosts", "resolv.conf"] {
             let destination = format!("/etc/{name}");
             if record.mounts.iter().all(|mount| mount.destination != destination) {
-                let source = entry.folder.join(name);
+                let source = folder.join(name);
                 mounts.push(defaults::mount(&destination, "bind", &source, &["bind"])?);
             }
         }
-        self.write_network_files(entry, record)?;
         if let Some(folder) = crate::evidence::folder_of(self, entry, record) {
             mounts.push(defaults::mount(crate::evidence::FOLDER, "bind", &folder, &["bind", "ro"])?);
         }

@@ -10,10 +10,7 @@ use crate::models::{
 
 /// Fails with the first thing that is not there, on a kernel with these controllers of control groups.
 pub fn check(body: &ContainerCreateBody, controllers: &[String]) -> Result<(), Error> {
-    let health = body.healthcheck.as_ref().and_then(|health| health.test.as_ref());
-    let has_health =
-        health.is_some_and(|test| !matches!(test.first().map(String::as_str), None | Some("NONE")));
-    refuse(has_health, "a health check (--health-cmd)")?;
+    body.healthcheck.as_ref().map_or(Ok(()), super::health::validate)?;
     if let Some(timeout) = body.stop_timeout.filter(|timeout| *timeout < -1) {
         return Err(Error::Invalid(format!("invalid stop timeout {timeout}")));
     }

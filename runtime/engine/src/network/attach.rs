@@ -9,10 +9,10 @@ use runtime_network::{bridge, endpoint, ipam, publish};
 use rustix::process::Pid;
 use serde::{Deserialize, Serialize};
 
-use super::failed;
 use super::mode::Mode;
 use super::publish::publish_all;
-use crate::container::entry::Entry;
+use super::{dns, failed};
+use crate::container::entry::{Entry, Record};
 use crate::engine::{blocking, random_id};
 use crate::models::{EndpointSettings, PortBinding};
 use crate::{Engine, Error};
@@ -46,15 +46,15 @@ impl Engine {
         };
         let mut names: Vec<String> = record.endpoints.keys().cloned().collect();
         names.sort_by_key(|name| (*name != first, name.clone()));
-        let (engine, entry) = (self.clone(), Arc::clone(entry));
+        let (engine, entry, connected) = (self.clone(), Arc::clone(entry), entry);
         blocking(move || {
             for (number, name) in names.iter().enumerate() {
                 engine.connect_one(&entry, pid, name, number)?;
             }
-            engine.refresh_hosts();
-            Ok(())
+            Self::write_hosts(&entry)
         })
-        .await
+        .await?;
+        self.serve_names(&connected, pid)
     }
 
     pub(super) fn connect_one(
@@ -94,8 +94,7 @@ impl Engine {
             }
         };
         let id = random_id()?;
-        let names = settings.aliases.iter().flatten().cloned();
-        settings.dns_names = Some(names.chain([entry.name(), entry.id.chars().take(12).collect()]).collect());
+        settings.dns_names = Some(dns::names(&entry.record(), name));
         settings.network_id = Some(network.id.clone());
         settings.endpoint_id = Some(id);
         settings.gateway = Some(if net.is_internal { String::new() } else { net.gateway.to_string() });
@@ -103,14 +102,7 @@ impl Engine {
         settings.ip_prefix_len = Some(net.subnet.prefix_len().into());
         settings.mac_address = Some(place.mac.to_string());
         entry.change(|record| {
-            for it in &published {
-                let binding = PortBinding {
-                    host_ip: Some(it.host.ip().to_string()),
-                    host_port: Some(it.host.port().to_string()),
-                };
-                let key = format!("{}/{}", it.target.port(), it.protocol);
-                record.ports.entry(key).or_default().get_or_insert_default().push(binding);
-            }
+            show_ports(record, &published);
             record.endpoints.insert(network.name.clone(), settings);
             let (network, has_default_route) = (network.name.clone(), place.has_default_route);
             record.links.push(Link { network, name: link, published, number, has_default_route });
@@ -121,6 +113,7 @@ impl Engine {
 
     /// Takes away what connects a container that has ended.
     pub(crate) async fn disconnect_networks(&self, entry: &Arc<Entry>) {
+        Self::stop_names(entry);
         if entry.record().links.is_empty() {
             return;
         }
@@ -135,7 +128,6 @@ impl Engine {
             for link in &links {
                 engine.take_away(link, &entry.id);
             }
-            engine.refresh_hosts();
             Ok(())
         });
         if let Err(error) = done.await {
@@ -157,6 +149,35 @@ impl Engine {
         }
     }
 
+    /// Gives what the links had that a running container has lost to one that it still has: published ports and the way outside.
+    pub(super) fn hand_over(&self, entry: &Entry, lost: &[Link], pid: Pid) -> Result<(), Error> {
+        let record = entry.record().clone();
+        let mut left: Vec<Link> = record.links.clone();
+        left.sort_by_key(|link| link.number);
+        let networks = left.iter().map(|link| self.inner.networks.find(&link.network).map(|it| it.bridge));
+        let networks = networks.collect::<Result<Vec<_>, _>>()?;
+        let candidates = left.iter().zip(&networks).filter_map(|(link, net)| Some((link, net.as_ref()?)));
+        let Some((heir, net)) = candidates.min_by_key(|(_, net)| net.is_internal) else { return Ok(()) };
+        let takes_route = lost.iter().any(|link| link.has_default_route) && !net.is_internal;
+        if takes_route {
+            endpoint::route_by(net, &format!("eth{}", heir.number), pid).map_err(failed)?;
+        }
+        let has_published = lost.iter().any(|link| !link.published.is_empty());
+        let settings = record.endpoints.get(&heir.network);
+        let address = settings.and_then(|settings| settings.ip_address.as_deref()?.parse().ok());
+        let published = match address.filter(|_| has_published) {
+            Some(address) => publish_all(&record, address)?,
+            None => Vec::new(),
+        };
+        entry.change(|record| {
+            show_ports(record, &published);
+            if let Some(link) = record.links.iter_mut().find(|link| link.name == heir.name) {
+                link.has_default_route |= takes_route;
+                link.published.extend(published);
+            }
+        })
+    }
+
     /// The addresses that containers have on a network.
     fn addresses(&self, network: &str) -> Vec<Ipv4Addr> {
         let address = |entry: &Arc<Entry>| {
@@ -164,6 +185,18 @@ impl Engine {
             record.endpoints.get(network).and_then(|it| it.ip_address.as_deref()?.parse().ok())
         };
         self.all().iter().filter_map(address).collect()
+    }
+}
+
+/// Adds to what `docker port` shows.
+fn show_ports(record: &mut Record, published: &[Published]) {
+    for it in published {
+        let binding = PortBinding {
+            host_ip: Some(it.host.ip().to_string()),
+            host_port: Some(it.host.port().to_string()),
+        };
+        let key = format!("{}/{}", it.target.port(), it.protocol);
+        record.ports.entry(key).or_default().get_or_insert_default().push(binding);
     }
 }
 

@@ -44,10 +44,12 @@ impl Engine {
         let (engine, connected, name) = (self.clone(), Arc::clone(&entry), network.name.clone());
         let result = blocking(move || {
             engine.connect_one(&connected, pid, &name, number)?;
-            engine.refresh_hosts();
-            Ok(())
+            Self::write_hosts(&connected)?;
+            // The first network that somebody made brings a name server.
+            Self::write_resolv_conf(&connected)
         })
-        .await;
+        .await
+        .and_then(|()| self.serve_names(&entry, pid));
         if result.is_err() {
             entry.change(|record| record.endpoints.remove(&network.name))?;
         }

@@ -1,5 +1,9 @@
 //! `docker network disconnect`
 
+use std::sync::Arc;
+
+use rustix::process::Pid;
+
 use super::attach::Link;
 use crate::engine::blocking;
 use crate::models::NetworkDisconnectRequest;
@@ -36,11 +40,13 @@ impl Engine {
             }
             gone
         })?;
-        let (engine, id) = (self.clone(), entry.id.clone());
+        let engine = self.clone();
+        let pid = Pid::from_raw(entry.record().state.pid).filter(|_| entry.status().is_alive());
+        let disconnected = Arc::clone(&entry);
         blocking(move || {
-            links.iter().for_each(|link| engine.take_away(link, &id));
-            engine.refresh_hosts();
-            Ok(())
+            links.iter().for_each(|link| engine.take_away(link, &disconnected.id));
+            Self::write_hosts(&disconnected)?;
+            pid.map_or(Ok(()), |pid| engine.hand_over(&disconnected, &links, pid))
         })
         .await
     }

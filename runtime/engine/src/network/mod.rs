@@ -1,12 +1,13 @@
 //! Networks: what containers are connected to. Bridges, links and rules are made by `runtime-network`.
 //!
-//! The records are in [`store`]; [`mode`] says what a container asks for, [`attach`] gives it to a running one, [`files`] tells it; each verb of
+//! The records are in [`store`]; [`mode`] says what a container asks for, [`attach`] gives it to a running one, [`files`] tells it, [`dns`] answers its questions; each verb of
 //! `docker network` has a file of its own.
 
 mod attach;
 mod connect;
 mod create;
 mod disconnect;
+mod dns;
 mod files;
 mod inspect;
 mod list;
@@ -29,6 +30,11 @@ use crate::{Engine, Error};
 
 /// docker's own networks.
 const BUILT_IN: [(&str, &str); 3] = [("bridge", "bridge"), ("host", "host"), ("none", "null")];
+
+/// Whether a network is there from the start. Containers do not find each other by name on those.
+fn is_built_in(network: &str) -> bool {
+    BUILT_IN.iter().any(|(name, _)| *name == network)
+}
 
 #[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 fn failed(error: runtime_network::Error) -> Error {

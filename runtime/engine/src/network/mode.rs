@@ -1,11 +1,12 @@
 //! [`Mode`]: what a container asks for, and whether it can have it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use runtime_oci::spec::Network;
 
 use super::publish::parse_port;
-use crate::container::entry::Record;
+use crate::container::entry::{Entry, Record, Status};
 use crate::models::{EndpointSettings, HostConfig};
 use crate::{Engine, Error};
 
@@ -34,6 +35,24 @@ impl Mode {
     }
 }
 
+/// What a container cannot have beside another's network.
+fn shares_alone(host: &HostConfig) -> Result<(), Error> {
+    let has = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|list| !list.is_empty());
+    let conflicts = [
+        (has(&host.links), "links"),
+        (has(&host.dns), "dns"),
+        (has(&host.extra_hosts), "custom host-to-IP mapping"),
+        (host.port_bindings.as_ref().is_some_and(|ports| !ports.is_empty()), "port publishing"),
+        (host.publish_all_ports == Some(true), "port publishing"),
+    ];
+    match conflicts.into_iter().find(|(is_asked, _)| *is_asked) {
+        Some((_, what)) => {
+            Err(Error::Invalid(format!("conflicting options: {what} and the container type network mode")))
+        }
+        None => Ok(()),
+    }
+}
+
 impl Engine {
     /// Checks what a container asks for; gives its endpoints.
     pub(crate) fn check_networks(
@@ -44,7 +63,10 @@ impl Engine {
         let first = match Mode::of(host) {
             Mode::Host => "host".to_owned(),
             Mode::None => "none".to_owned(),
-            Mode::Container(other) => return self.find(&other).map(|_| HashMap::new()),
+            Mode::Container(other) => {
+                shares_alone(host)?;
+                return self.find(&other).map(|_| HashMap::new());
+            }
             Mode::Named(name) => self.inner.networks.find(&name)?.name,
         };
         if let Some(settings) = wished.remove("default") {
@@ -71,14 +93,27 @@ impl Engine {
             Mode::Host => Ok(Network::Host),
             Mode::None | Mode::Named(_) => Ok(Network::Own),
             Mode::Container(other) => {
-                let other = self.find(&other)?;
-                let pid = other.record().state.pid;
-                if !other.status().is_alive() {
-                    let text = format!("cannot join network of a non running container: {}", other.id);
-                    return Err(Error::Conflict(text));
-                }
+                let pid = self.running(&other, "network")?.record().state.pid;
                 Ok(Network::Of(format!("/proc/{pid}/ns/net").into()))
             }
+        }
+    }
+
+    /// The container whose network a container has, and with it host name and files.
+    pub(crate) fn lends_network(&self, record: &Record) -> Result<Option<Arc<Entry>>, Error> {
+        match Mode::of(&record.host_config) {
+            Mode::Container(other) => self.running(&other, "network").map(Some),
+            Mode::Host | Mode::None | Mode::Named(_) => Ok(None),
+        }
+    }
+
+    /// A container whose namespace of a kind is to be joined.
+    pub(crate) fn running(&self, reference: &str, kind: &str) -> Result<Arc<Entry>, Error> {
+        let other = self.find(reference)?;
+        match other.status() {
+            status if status.is_alive() => Ok(other),
+            Status::Restarting => Err(Error::Restarting(other.id.clone())),
+            _ => Err(Error::Conflict(format!("cannot join {kind} of a non running container: {}", other.id))),
         }
     }
 }

@@ -78,6 +78,10 @@ pub enum Request {
         exec: Option<String>,
         size: Size,
     },
+    /// Keep the exit code of a process that joined and has ended no longer.
+    Forget {
+        exec: String,
+    },
     /// Answer when the process has ended.
     Wait {
         exec: Option<String>,

@@ -333,6 +333,10 @@ impl Server {
                 self.job(exec.as_deref())?.session.resize(size);
                 Ok(Reply::Done {})
             }
+            Request::Forget { exec } => {
+                self.ended_execs.remove(&exec);
+                Ok(Reply::Done {})
+            }
             Request::Wait { .. } => Err(Error::Invalid("to be served by the connection".to_owned())),
         }
     }

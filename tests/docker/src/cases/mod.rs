@@ -4,6 +4,7 @@ mod containers;
 mod crash;
 mod exec;
 mod files;
+mod health;
 mod hostile;
 mod images;
 mod limits;
@@ -33,6 +34,7 @@ pub fn all() -> impl Iterator<Item = Case> {
         .chain(files::CASES)
         .chain(volumes::CASES)
         .chain(networks::CASES)
+        .chain(health::CASES)
         .chain(limits::CASES)
         .chain(hostile::CASES)
         .chain(crash::CASES)

@@ -19,10 +19,14 @@ pub(super) const CASES: &[Entry] = &[
     ("networks/create_inspect_rm", create),
     ("networks/connect_and_disconnect", connect),
     ("networks/own_names_stand_in_hosts", own_names),
+    ("networks/neighbours_are_found_by_name", neighbours),
+    ("networks/other_names_are_asked_for_elsewhere", elsewhere),
+    ("networks/of_another_container", of_another),
     ("networks/subnets_that_cannot_work_are_refused", subnets),
     ("networks/published_ports_answer", published),
     ("networks/published_ports_come_back_with_the_network", published_again),
     ("networks/published_ports_take_connections_that_come_at_once", at_once),
+    ("networks/ports_and_routes_move_to_the_network_that_is_left", moved),
 ];
 
 /// The address of a container on its only network.
@@ -142,8 +146,104 @@ fn own_names(docker: &Docker) -> anyhow::Result<()> {
     let said = docker.ok(&[&options[..], &[IMAGE, "sh", "-c", command]].concat())?;
     let mut lines = said.lines();
     let (id, address) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
-    ensure!(said.ends_with(&format!("{address}\t{id} other self")), "{said:?}");
+    ensure!(said.ends_with(&format!("{address}\t{id}")), "{said:?}");
     docker.ok(&["network", "rm", "named"])?;
+    Ok(())
+}
+
+/// What busybox's nslookup says in a container: it asks the name server, and reads no file.
+fn look_up(docker: &Docker, container: &str, name: &str) -> anyhow::Result<String> {
+    let output = docker.run(&["exec", container, "nslookup", name])?;
+    Ok(format!("{}{}", output.stdout, output.stderr))
+}
+
+fn neighbours(docker: &Docker) -> anyhow::Result<()> {
+    with_image(docker)?;
+    docker.ok(&["network", "create", "street"])?;
+    docker.ok(&["network", "create", "lane"])?;
+    let start = |name: &str, options: &[&str]| {
+        docker.ok(&[&["run", "-d", "--name", name], options, &[IMAGE, "sleep", "1000"]].concat())
+    };
+    start("one", &["--network", "street"])?;
+    start("two", &["--network", "street", "--network-alias", "second", "--hostname", "zwei"])?;
+    start("far", &["--network", "lane"])?;
+    start("bare", &[])?;
+    let address = address_of(docker, "two")?;
+    let id = docker.ok(&["inspect", "--format", "{{.Id}}", "two"])?;
+    for name in ["two", "TWO", "two.street", "second", "zwei", id.get(..12).context("a short id")?] {
+        let said = look_up(docker, "one", name)?;
+        ensure!(said.contains(&format!("Address: {address}\n")), "{name}: {said:?}");
+    }
+    let said = look_up(docker, "one", &address)?;
+    ensure!(said.contains("name = two.street"), "{said:?}");
+    for stranger in ["far", "bare", "one.lane"] {
+        let said = look_up(docker, "one", stranger)?;
+        ensure!(said.contains("can't find") && !said.contains("Name:"), "{stranger}: {said:?}");
+    }
+    // A new name holds at once, and a new network brings its names.
+    docker.ok(&["rename", "two", "three"])?;
+    ensure!(look_up(docker, "one", "three")?.contains(&address), "the new name is unknown");
+    docker.ok(&["network", "connect", "--alias", "visitor", "lane", "one"])?;
+    ensure!(look_up(docker, "one", "far")?.contains("Name:\tfar"), "no names of the second network");
+    ensure!(look_up(docker, "far", "visitor")?.contains("Name:\tvisitor"), "no alias");
+    docker.ok(&["network", "connect", "lane", "bare"])?;
+    ensure!(look_up(docker, "bare", "far")?.contains("Name:\tfar"), "no name server");
+    docker.ok(&["rm", "-f", "far"])?;
+    ensure!(!look_up(docker, "one", "far")?.contains("Name:"), "known after its end");
+    docker.ok(&["rm", "-f", "one", "three", "bare"])?;
+    docker.ok(&["network", "rm", "street", "lane"])?;
+    Ok(())
+}
+
+fn elsewhere(docker: &Docker) -> anyhow::Result<()> {
+    with_image(docker)?;
+    docker.ok(&["network", "create", "outer"])?;
+    docker.ok(&["network", "create", "--internal", "inner"])?;
+    let ask = |options: &[&str]| {
+        let run = ["run", "--rm", "--dns", "127.0.0.1"];
+        docker.run(&[&run[..], options, &[IMAGE, "nslookup", "example.invalid"]].concat())
+    };
+    // Nobody listens there, which the one in between tells.
+    for network in ["outer", "inner"] {
+        let output = ask(&["--network", network])?;
+        ensure!(output.stdout.contains("SERVFAIL") || output.stderr.contains("SERVFAIL"), "{output:?}");
+    }
+    let told = docker.ok(&[
+        "run",
+        "--rm",
+        "--network",
+        "outer",
+        "--dns-search",
+        "corp.example",
+        IMAGE,
+        "cat",
+        "/etc/resolv.conf",
+    ])?;
+    ensure!(told.starts_with("nameserver 127.0.0.11\nsearch corp.example\noptions "), "{told:?}");
+    ensure!(told.contains("ndots:0"), "{told:?}");
+    docker.ok(&["network", "rm", "outer", "inner"])?;
+    Ok(())
+}
+
+fn of_another(docker: &Docker) -> anyhow::Result<()> {
+    serve(docker, &["--hostname", "lent"], "lender")?;
+    let run = |options: &[&str], command: &[&str]| {
+        let start = ["run", "--rm", "--network", "container:lender"];
+        docker.run(&[&start[..], options, &[IMAGE], command].concat())
+    };
+    let said = run(&[], &["nc", "127.0.0.1", "80"])?;
+    ensure!(said.stdout == "i am lender\n", "{said:?}");
+    let said = run(&[], &["sh", "-c", "hostname; cat /etc/hostname"])?;
+    ensure!(said.stdout == "lent\nlent\n", "{said:?}");
+    let output = run(&["-p", "80"], &["true"])?;
+    ensure!(output.code == Some(125) && output.stderr.contains("conflicting options"), "{output:?}");
+    docker.ok(&["stop", "-t", "0", "lender"])?;
+    let output = run(&[], &["true"])?;
+    ensure!(
+        output.code == Some(125) && output.stderr.contains("cannot join network of a non running"),
+        "{output:?}"
+    );
+    docker.ok(&["rm", "lender"])?;
     Ok(())
 }
 
@@ -182,6 +282,23 @@ fn published_again(docker: &Docker) -> anyhow::Result<()> {
     ensure!(answer == "i am back\n", "{answer:?}");
     docker.ok(&["rm", "-f", "back"])?;
     docker.ok(&["network", "rm", "returned"])?;
+    Ok(())
+}
+
+fn moved(docker: &Docker) -> anyhow::Result<()> {
+    let (port, address) = docker.published().first().context("no port is forwarded to this machine")?;
+    docker.ok(&["network", "create", "--subnet", "10.79.0.0/24", "left"])?;
+    serve(docker, &["-p", &format!("{port}:80")], "moved")?;
+    docker.ok(&["network", "connect", "left", "moved"])?;
+    docker.ok(&["network", "disconnect", "bridge", "moved"])?;
+    let routes = docker.ok(&["exec", "moved", "ip", "route"])?;
+    ensure!(routes.contains("default via 10.79.0.1"), "{routes:?}");
+    let shown = docker.ok(&["port", "moved", "80"])?;
+    ensure!(shown.contains(&format!("0.0.0.0:{port}")), "{shown:?}");
+    let answer = ask(address)?;
+    ensure!(answer == "i am moved\n", "{answer:?}");
+    docker.ok(&["rm", "-f", "moved"])?;
+    docker.ok(&["network", "rm", "left"])?;
     Ok(())
 }
 

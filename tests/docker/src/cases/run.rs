@@ -23,6 +23,7 @@ pub(super) const CASES: &[Entry] = &[
     ("run/read_only_and_tmpfs", read_only),
     ("run/init_reaps", init),
     ("run/the_runtime_s_program_cannot_be_written", sealed),
+    ("run/the_runtime_s_program_cannot_be_run", unreachable),
     ("run/a_client_that_leaves_stops_nothing_half_way", leaving),
     ("run/hostname_and_hosts", hostname),
     ("run/ulimits", ulimits),
@@ -154,6 +155,27 @@ fn sealed(docker: &Docker) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Until it executes the container's program, a process in a container is the runtime's.
+fn unreachable(docker: &Docker) -> anyhow::Result<()> {
+    with_image(docker)?;
+    docker.refused(&rm(&[], &["/proc/self/exe", "engine"]), 126, "permission denied")?;
+    let script =
+        "ln -s /proc/self/exe /link; echo '#!/proc/self/exe engine' >/script; chmod +x /script; sleep 1000";
+    docker.ok(&["run", "-d", "--name", "reaching", IMAGE, "sh", "-c", script])?;
+    docker.until("the files", || {
+        Ok(docker.run(&["exec", "reaching", "test", "-x", "/script"])?.code == Some(0))
+    })?;
+    for path in ["/proc/self/exe", "/proc/thread-self/exe", "/link"] {
+        let output = docker.run(&["exec", "reaching", path, "engine"])?;
+        let said = format!("{}{}", output.stdout, output.stderr);
+        ensure!(output.code == Some(126) && said.contains("permission denied"), "{path}: {output:?}");
+    }
+    // The kernel looks a script's interpreter up when the check above has passed.
+    docker.refused(&["exec", "reaching", "/script"], 1, "no other use in a container")?;
+    docker.ok(&["rm", "-f", "reaching"])?;
+    Ok(())
+}
+
 fn leaving(docker: &Docker) -> anyhow::Result<()> {
     with_image(docker)?;
     for round in 0..6 {
@@ -211,8 +233,7 @@ fn unknown_image(docker: &Docker) -> anyhow::Result<()> {
 
 fn refused(docker: &Docker) -> anyhow::Result<()> {
     with_image(docker)?;
-    for option in ["--blkio-weight=300", "--privileged", "--health-cmd=true", "--gpus=all", "--tmpfs=/x:dev"]
-    {
+    for option in ["--blkio-weight=300", "--sysctl=net.core.somaxconn=9", "--gpus=all", "--tmpfs=/x:dev"] {
         let output = docker.run(&rm(&[option], &["true"]))?;
         ensure!(output.code == Some(125) && !output.stderr.is_empty(), "{option}: {output:?}");
     }

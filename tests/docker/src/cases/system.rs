@@ -37,6 +37,8 @@ fn info(docker: &Docker) -> anyhow::Result<()> {
     ensure!(text.contains("Server Version"), "{text}");
     let is_named = ["platform=plain", "platform=tdx"].iter().any(|label| text.contains(label));
     ensure!(is_named, "it does not say what the machine is: {text}");
+    ensure!(info["Warnings"].to_string().contains("a reboot loses them"), "{info}");
+    ensure!(info["SecurityOptions"].to_string().contains("name=seccomp"), "{info}");
     Ok(())
 }
 
