@@ -157,6 +157,7 @@ async fn serve(options: Options) -> Result<(), Error> {
     let engine = Engine::open(Settings {
         folder: options.folder.clone(),
         helper: options.helper.clone(),
+        is_sealed: options.workload.is_some(),
         images: Arc::new(StoredImages(images.clone())),
         measuring: options.measuring.clone(),
         attending: options.evidence.as_ref().map(|(_, machine)| {

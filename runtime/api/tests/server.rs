@@ -42,6 +42,7 @@ impl Machine {
             images: Arc::new(StoredImages(images.clone())),
             measuring: None,
             attending: None,
+            is_sealed: false,
         };
         let engine = Engine::open(settings).await.unwrap();
         let registries = Arc::new(Registries::new(Vec::new()).unwrap());

@@ -28,6 +28,8 @@ pub struct Settings {
     pub measuring: Option<Arc<Client>>,
     /// Who answers containers that ask for evidence; nobody, in development.
     pub attending: Option<Arc<dyn Attend>>,
+    /// Whether the machine vouches for what it runs: nobody may have what could change that.
+    pub is_sealed: bool,
 }
 
 /// The engine.

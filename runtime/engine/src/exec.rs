@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use crate::container::attach::pair;
 use crate::container::entry::{Entry, Status};
-use crate::container::{Attachment, TerminalSize};
+use crate::container::{Attachment, TerminalSize, security};
 use crate::engine::{blocking, random_id};
 use crate::models::{ExecConfig, ExecInspectResponse, ExecStartConfig, IdResponse, ProcessConfig};
 use crate::shim::detach;
@@ -41,6 +41,9 @@ struct Kept {
     config: ExecConfig,
     pid: i32,
     state: ExecState,
+    /// Whether it is a run of the container's health check.
+    #[serde(default)]
+    is_check: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,14 +88,20 @@ impl Engine {
             return Err(Error::Invalid("No exec command specified".to_owned()));
         }
         if config.privileged == Some(true) {
-            return Err(Error::Unsupported("a privileged exec (--privileged)".to_owned()));
+            security::privileged(self.inner.settings.is_sealed)?;
         }
         detach::parse(config.detach_keys.as_deref())?;
         let id = random_id()?;
         let folder = entry.folder.join(FOLDER);
         std::fs::create_dir_all(&folder).map_err(Error::system("create the folder of the execs"))?;
-        let kept =
-            Kept { id: id.clone(), container: entry.id.clone(), config, pid: 0, state: ExecState::Created };
+        let kept = Kept {
+            id: id.clone(),
+            container: entry.id.clone(),
+            config,
+            pid: 0,
+            state: ExecState::Created,
+            is_check: false,
+        };
         let record = ExecRecord::new(folder, kept);
         record.change(|_| ())?;
         self.execs().insert(id.clone(), Arc::new(record));
@@ -135,7 +144,7 @@ impl Engine {
             let engine = self.clone();
             blocking(move || {
                 let process = process(&entry, &config, terminal)?;
-                engine.measure_exec(&entry.id, &process)?;
+                engine.measure_exec(&entry, &process, kept.is_check)?;
                 Ok(process)
             })
             .await?
@@ -195,7 +204,7 @@ impl Engine {
             running: Some(kept.state == ExecState::Running),
             exit_code,
             process_config: Some(ProcessConfig {
-                privileged: Some(false),
+                privileged: Some(kept.config.privileged.unwrap_or_default()),
                 user: kept.config.user,
                 tty: Some(kept.config.tty.unwrap_or_default()),
                 entrypoint: command.next(),
@@ -246,6 +255,11 @@ impl Engine {
             let kept = record.kept();
             kept.container != container || kept.state != ExecState::Created
         });
+    }
+
+    /// Says of an exec that it is a run of the container's health check.
+    pub(crate) fn mark_check(&self, id: &str) -> Result<(), Error> {
+        self.exec(id)?.change(|kept| kept.is_check = true)
     }
 
     /// Forgets an exec that has ended, here and in the shim.
@@ -331,6 +345,7 @@ fn process(
         group_add: record.host_config.group_add.clone().unwrap_or_default(),
         working_directory: config.working_dir.clone(),
         terminal: terminal.map(|size| Window { rows: size.rows, columns: size.columns }),
+        is_privileged: config.privileged.unwrap_or_default(),
     };
     let root = Root::new(format!("/proc/{}/root", record.state.pid));
     Ok(runtime_oci::spec::exec(spec, &wishes, &root)?)

@@ -1,12 +1,14 @@
 //! Measurement: nothing starts in a container before PID 1 has measured it (docs/runtime-log.md).
 
+use std::sync::PoisonError;
+
 use oci_spec::runtime::{Process, Spec};
 use runtime_measure::{ContainerStart, ImageDigest, Isolation, RuntimeEvent};
 use serde::Serialize;
 use sha2::{Digest as _, Sha384};
 
-use crate::container::entry::{MountKind, Record};
-use crate::models::HostConfig;
+use crate::container::entry::{Entry, MountKind, Record};
+use crate::models::{HostConfig, HostConfigCgroupnsModeEnum};
 use crate::{Engine, Error};
 
 impl Engine {
@@ -31,15 +33,24 @@ impl Engine {
         })
     }
 
-    /// The same for a further process in a container.
+    /// The same for a further process in a container. A health check runs again and again: it is measured once while the container runs, as
+    /// long as it is the same process to the byte, for the log to have an end.
     ///
     /// # Errors
     ///
     /// [`Error::Start`]: then it must not start.
-    pub(crate) fn measure_exec(&self, container: &str, process: &Process) -> Result<(), Error> {
-        self.measure(|| {
-            Some(RuntimeEvent::Exec { container: identifier(container)?, process: digest(process)? })
-        })
+    pub(crate) fn measure_exec(&self, entry: &Entry, process: &Process, is_check: bool) -> Result<(), Error> {
+        let process = digest(process);
+        let event = || Some(RuntimeEvent::Exec { container: identifier(&entry.id)?, process: process? });
+        if !is_check {
+            return self.measure(event);
+        }
+        let mut measured = entry.measured_check.lock().unwrap_or_else(PoisonError::into_inner);
+        if process.is_none() || *measured != process {
+            self.measure(event)?;
+            *measured = process;
+        }
+        Ok(())
     }
 
     fn measure(&self, event: impl FnOnce() -> Option<RuntimeEvent>) -> Result<(), Error> {
@@ -58,8 +69,8 @@ fn digest(value: &impl Serialize) -> Option<[u8; 48]> {
 
 /// How far a container is kept apart from the machine: confined, unless it was given something that others have not.
 ///
-/// A folder of the machine may have its key, or the files that quotes come from. What cannot be given at all (devices, `--privileged`) is refused
-/// where a container is created.
+/// A folder of the machine may have its key, or the files that quotes come from. What cannot be given at all (devices) is refused where a
+/// container is created.
 fn isolation(record: &Record) -> Isolation {
     let is_bind = |kind: &MountKind| matches!(kind, MountKind::Bind { .. });
     let host = &record.host_config;
@@ -71,6 +82,8 @@ fn isolation(record: &Record) -> Isolation {
     let is_loosened = |option: &String| option.starts_with("seccomp") || option.starts_with("systempaths");
     let is_exposed = record.mounts.iter().any(|mount| is_bind(&mount.kind))
         || [network_mode, pid_mode, ipc_mode, uts_mode].into_iter().any(is_shared)
+        || host.privileged == Some(true)
+        || host.cgroupns_mode == Some(HostConfigCgroupnsModeEnum::HOST)
         || host.cap_add.iter().flatten().next().is_some()
         || host.security_opt.iter().flatten().any(is_loosened)
         // Given at all, they stand in the place of docker's.

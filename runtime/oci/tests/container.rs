@@ -186,7 +186,7 @@ fn calls_are_filtered() {
     let admin = Wishes { cap_add: vec!["SYS_ADMIN".to_owned()], ..shell(script) };
     let admin = status(&admin);
     assert!(admin.contains("Seccomp:\t2") && !admin.contains("not permitted"), "{admin}");
-    let open = status(&Wishes { is_unfiltered: true, ..shell(script) });
+    let open = status(&Wishes { filter: spec::Filter::None, ..shell(script) });
     assert!(open.contains("Seccomp:\t0"), "{open}");
 }
 

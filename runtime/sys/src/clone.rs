@@ -84,6 +84,17 @@ pub fn unshare_mounts() -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Makes the control group that this process is in the root of those that it and its children see.
+///
+/// # Errors
+///
+/// What `unshare(2)` returns.
+pub fn unshare_cgroup() -> io::Result<()> {
+    // SAFETY: the call takes no pointer. CLONE_NEWCGROUP touches neither memory nor descriptors.
+    let result = unsafe { libc::unshare(libc::CLONE_NEWCGROUP) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// Whether this process has one thread, as `/proc/self/task` tells. Without a /proc (early boot) it is taken to be so:
 /// PID 1 starts no thread.
 fn is_single_threaded() -> io::Result<bool> {

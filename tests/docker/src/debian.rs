@@ -35,6 +35,31 @@ pub fn unpacked(package: &str, bin: &str, cache: &Path) -> anyhow::Result<PathBu
     Ok(program.canonicalize()?)
 }
 
+/// Packages that need each other, unpacked into one folder below `cache`, which is returned.
+///
+/// # Errors
+/// If one cannot be downloaded or unpacked.
+pub fn unpacked_together(packages: &[&str], cache: &Path) -> anyhow::Result<PathBuf> {
+    let name = packages.first().context("no package is named")?;
+    let folder = cache.join(format!("{name}.together"));
+    if folder.exists() {
+        return Ok(folder.canonicalize()?);
+    }
+    let draft = cache.join(format!("{name}.together.draft"));
+    let _ = fs::remove_dir_all(&draft);
+    fs::create_dir_all(draft.join("root")).with_context(|| format!("cannot make {}", draft.display()))?;
+    command(Command::new("apt-get").args(["download", "-q"]).args(packages).current_dir(&draft))?;
+    for entry in fs::read_dir(&draft)? {
+        let file = entry?.path();
+        if file.extension().is_some_and(|extension| extension == "deb") {
+            command(Command::new("dpkg").arg("-x").arg(&file).arg(draft.join("root")))?;
+        }
+    }
+    fs::rename(draft.join("root"), &folder)?;
+    fs::remove_dir_all(&draft)?;
+    Ok(folder.canonicalize()?)
+}
+
 /// Runs a program that must succeed.
 pub(crate) fn command(command: &mut Command) -> anyhow::Result<()> {
     let program = command.get_program().to_owned();

@@ -2,12 +2,14 @@
 //!
 //! [`Docker`] runs the client; [`cases`] are what a user does; [`run`] runs them one after the other. The engine may be anywhere: behind a
 //! unix socket on this machine, or in a virtual machine behind mutual TLS, such as a [`Machine`]. [`sdk`] does the same by the Python SDK,
-//! [`registry`] pulls from real registries, [`software`] runs servers, [`libvirt`] has a machine of libvirt's, [`measurement`] reads its log, [`newcomer`] follows README.
+//! [`compose`] has a project of docker-compose's, [`registry`] pulls from real registries, [`software`] runs servers, [`libvirt`] has a machine of
+//! libvirt's, [`measurement`] reads its log, [`newcomer`] follows README.
 #![forbid(unsafe_code)]
 
 pub mod attestation;
 pub mod cases;
 pub mod client;
+pub mod compose;
 mod debian;
 mod docker;
 pub mod libvirt;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use coffer_docker_tests::compose::{self, Compose};
 use coffer_docker_tests::registry::{self, Registries};
 use coffer_docker_tests::sdk::{self, Sdk};
 use coffer_docker_tests::software::{self, Software};
@@ -37,6 +38,11 @@ pub fn add(suite: &mut Suite, artifacts: &Artifacts) -> anyhow::Result<()> {
         let machine = sets.usual()?.launch()?;
         let sdk = Sdk::new(&machine, machine.docker(&usual_client()?)?, &cache())?;
         Ok((machine, sdk))
+    });
+    sets.add(suite, "docker-compose", compose::all(), |sets| {
+        let machine = sets.usual()?.launch()?;
+        let compose = Compose::new(&machine, machine.docker(&usual_client()?)?, &cache())?;
+        Ok((machine, compose))
     });
     sets.add(suite, "docker-software", software::all(), |sets| {
         let machine = Launch { memory_mib: 3072, ..sets.usual()? }.launch()?;

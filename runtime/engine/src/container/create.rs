@@ -26,7 +26,7 @@ impl Engine {
         name: Option<&str>,
         body: ContainerCreateBody,
     ) -> Result<ContainerCreateResponse, Error> {
-        validate::check(&body, &limits::controllers())?;
+        validate::check(&body, &limits::controllers(), self.inner.settings.is_sealed)?;
         let engine = self.clone();
         let name = name.filter(|name| !name.is_empty()).map(names::check).transpose()?;
         blocking(move || engine.create_blocking(name, body)).await
@@ -40,7 +40,8 @@ impl Engine {
         let wanted = body.image.clone().unwrap_or_default();
         let image = self.images().find(&wanted)?;
         let warnings = Vec::new();
-        let host_config = complete(body.host_config.clone().unwrap_or_default())?;
+        let mut host_config = complete(body.host_config.clone().unwrap_or_default())?;
+        self.resolve_modes(&mut host_config)?;
         let networking = body.networking_config.clone().and_then(|config| config.endpoints_config);
         let config = merge(body, &image)?;
         let (path, args) = command(&config)?;

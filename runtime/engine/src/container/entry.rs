@@ -35,6 +35,8 @@ pub struct Entry {
     pub pending: Mutex<Vec<(UnixStream, Attach)>>,
     /// The size that its terminal will have.
     pub window: Mutex<Option<Size>>,
+    /// The process of its health check that was measured since it was started.
+    pub measured_check: Mutex<Option<[u8; 48]>>,
     /// The tasks of its name server.
     pub name_server: Mutex<Option<JoinSet<()>>>,
 }
@@ -165,6 +167,7 @@ impl Entry {
             wake: Notify::new(),
             pending: Mutex::default(),
             window: Mutex::default(),
+            measured_check: Mutex::default(),
             name_server: Mutex::default(),
         }
     }

@@ -228,7 +228,10 @@ impl Engine {
         };
         let result = match self.exec_create(&entry.id, config).await.map(|response| response.id) {
             Ok(id) => {
-                let result = self.run_health(entry, &id, check.timeout).await;
+                let result = match self.mark_check(&id) {
+                    Ok(()) => self.run_health(entry, &id, check.timeout).await,
+                    Err(error) => Err(error),
+                };
                 self.forget_exec(entry, &id).await;
                 result
             }

@@ -15,6 +15,8 @@ mod mounts;
 mod names;
 mod remove;
 mod run;
+pub(crate) mod security;
+mod sharing;
 mod signals;
 mod start;
 mod stats;

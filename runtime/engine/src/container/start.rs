@@ -1,6 +1,7 @@
 //! Start: mount, write what the shim needs, create through it, connect, run.
 
 use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use oci_spec::runtime::{Mount, PosixRlimit, PosixRlimitBuilder, PosixRlimitType,
 use runtime_image::Snapshot;
 use runtime_oci::root::Root;
 use runtime_oci::spec::{Place, Window, Wishes, defaults};
+use rustix::mount::MountFlags;
 
 use super::Change;
 use super::entry::{Entry, Moment, MountKind, Record, Status};
@@ -107,6 +109,7 @@ impl Engine {
         entry.moment.send_modify(|moment| {
             *moment = Moment { is_running: true, exits: moment.exits, ..Moment::default() };
         });
+        *entry.measured_check.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.tell(entry, "start", &[]);
         self.watch(entry);
         self.watch_health(entry);
@@ -132,6 +135,9 @@ impl Engine {
                 }
             }
             entry.change(|record| record.has_copied = true)?;
+        }
+        if super::sharing::is_shareable(&record.host_config) {
+            mount_shm(&shm_folder(&entry.folder), record.host_config.shm_size)?;
         }
         let has_terminal = record.config.tty.unwrap_or_default();
         let window = has_terminal.then(|| window_of(entry, &record));
@@ -179,7 +185,7 @@ impl Engine {
         let (config, host) = (&record.config, &record.host_config);
         let text = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         let has_option = |start: &str| host.security_opt.iter().flatten().any(|it| it.starts_with(start));
-        let unconfined = has_option("systempaths");
+        let unconfined = has_option("systempaths") || host.privileged == Some(true);
         let paths = |wished: &Option<Vec<String>>| if unconfined { Some(Vec::new()) } else { wished.clone() };
         let init = (host.init == Some(true)).then(|| self.inner.settings.helper.first().cloned()).flatten();
         let wishes = Wishes {
@@ -205,10 +211,13 @@ impl Engine {
             group_add: host.group_add.clone().unwrap_or_default(),
             mounts: self.mounts(entry, record)?,
             limits: host.ulimits.iter().flatten().map(limit).collect::<Result<_, _>>()?,
-            // No other value is taken than `unconfined`.
-            is_unfiltered: has_option("seccomp"),
+            filter: super::security::filter(host)?,
             network: self.network_of(record)?,
-            has_host_pids: host.pid_mode.as_deref() == Some("host"),
+            pids: self.pids_of(record)?,
+            ipc: self.ipc_of(record)?,
+            cgroup: cgroup::of(&entry.id),
+            cgroups: super::sharing::cgroups_of(host),
+            is_privileged: host.privileged == Some(true),
             shm_size: host.shm_size.and_then(|size| u64::try_from(size).ok()).filter(|size| *size > 0),
             masked_paths: Some(paths(&host.masked_paths).unwrap_or_else(masked_paths)),
             readonly_paths: paths(&host.readonly_paths),
@@ -238,9 +247,16 @@ impl Engine {
         if let Some(folder) = crate::evidence::folder_of(self, entry, record) {
             mounts.push(defaults::mount(crate::evidence::FOLDER, "bind", &folder, &["bind", "ro"])?);
         }
+        if let Some(owner) = self.lends_shm(entry, record)? {
+            let options = ["bind", "nosuid", "nodev", "noexec"];
+            mounts.push(defaults::mount("/dev/shm", "bind", &shm_folder(&owner), &options)?);
+        }
+        let is_privileged = record.host_config.privileged == Some(true);
         for mount in &record.mounts {
-            let bind: &[&str] =
-                if mount.is_writable { &["rbind", "nodev"] } else { &["rbind", "nodev", "ro"] };
+            let mut bind = vec!["rbind"];
+            bind.extend((!is_privileged).then_some("nodev"));
+            bind.extend((!mount.is_writable).then_some("ro"));
+            let bind = bind.as_slice();
             mounts.push(match &mount.kind {
                 MountKind::Bind { source } => {
                     // docker makes what -v names and is not there.
@@ -298,13 +314,16 @@ fn window_of(entry: &Entry, record: &Record) -> Size {
 
 /// What an earlier run left in the folder.
 fn remove_leftovers(entry: &Entry) -> Result<(), Error> {
-    let pts = pts_folder(&entry.folder);
-    let _ = rustix::mount::unmount(&pts, rustix::mount::UnmountFlags::DETACH);
+    let (pts, shm) = (pts_folder(&entry.folder), shm_folder(&entry.folder));
+    for folder in [&pts, &shm] {
+        let _ = rustix::mount::unmount(folder, rustix::mount::UnmountFlags::DETACH);
+    }
     let fine = |result: std::io::Result<()>| match result {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     };
     fine(std::fs::remove_dir(&pts))
+        .and_then(|()| fine(std::fs::remove_dir(&shm)))
         .and_then(|()| fine(std::fs::remove_file(entry.folder.join(EXIT))))
         .and_then(|()| fine(std::fs::remove_file(entry.folder.join(BUNDLE))))
         .map_err(Error::system(format!("clean `{}`", entry.folder.display())))
@@ -315,7 +334,23 @@ fn masked_paths() -> Vec<String> {
     defaults::MASKED.iter().copied().chain(["/proc/coffer"]).map(str::to_owned).collect()
 }
 
-fn limit(wished: &ResourcesUlimits) -> Result<PosixRlimit, Error> {
+/// Where the memory is that a container shares with others that have its IPC namespace.
+fn shm_folder(folder: &Path) -> PathBuf {
+    folder.join("shm")
+}
+
+fn mount_shm(folder: &Path, size: Option<i64>) -> Result<(), Error> {
+    let what = || format!("mount `{}`", folder.display());
+    let size = size.and_then(|size| u64::try_from(size).ok()).unwrap_or(defaults::SHM_SIZE);
+    let options = std::ffi::CString::new(format!("mode=1777,size={size}"))
+        .map_err(|error| Error::system(what())(std::io::Error::from(error)))?;
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    std::fs::create_dir_all(folder).map_err(Error::system(what()))?;
+    rustix::mount::mount("shm", folder, "tmpfs", flags, options.as_c_str()).map_err(Error::system(what()))
+}
+
+/// A limit as the kernel knows it.
+pub(super) fn limit(wished: &ResourcesUlimits) -> Result<PosixRlimit, Error> {
     let name = wished.name.as_deref().unwrap_or_default();
     let kind = match name {
         "core" => PosixRlimitType::RlimitCore,
@@ -337,8 +372,13 @@ fn limit(wished: &ResourcesUlimits) -> Result<PosixRlimit, Error> {
     };
     // -1 is no limit.
     let value = |value: Option<i64>| u64::try_from(value.unwrap_or(-1)).unwrap_or(u64::MAX);
-    let limit =
-        PosixRlimitBuilder::default().typ(kind).soft(value(wished.soft)).hard(value(wished.hard)).build();
+    let (soft, hard) = (value(wished.soft), value(wished.hard));
+    if soft > hard {
+        return Err(Error::Invalid(format!(
+            "ulimit soft limit must be less than or equal to hard limit: {soft} > {hard}"
+        )));
+    }
+    let limit = PosixRlimitBuilder::default().typ(kind).soft(soft).hard(hard).build();
     limit.map_err(|_| Error::Invalid(format!("invalid ulimit {name}")))
 }
 

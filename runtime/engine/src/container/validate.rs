@@ -4,12 +4,11 @@
 use super::limits;
 use crate::Error;
 use crate::models::{
-    ContainerCreateBody, HostConfig, HostConfigCgroupnsModeEnum, HostConfigIsolationEnum, RestartPolicy,
-    RestartPolicyNameEnum,
+    ContainerCreateBody, HostConfig, HostConfigIsolationEnum, RestartPolicy, RestartPolicyNameEnum,
 };
 
 /// Fails with the first thing that is not there, on a kernel with these controllers of control groups.
-pub fn check(body: &ContainerCreateBody, controllers: &[String]) -> Result<(), Error> {
+pub fn check(body: &ContainerCreateBody, controllers: &[String], is_sealed: bool) -> Result<(), Error> {
     body.healthcheck.as_ref().map_or(Ok(()), super::health::validate)?;
     if let Some(timeout) = body.stop_timeout.filter(|timeout| *timeout < -1) {
         return Err(Error::Invalid(format!("invalid stop timeout {timeout}")));
@@ -32,6 +31,7 @@ pub fn check(body: &ContainerCreateBody, controllers: &[String]) -> Result<(), E
     }
     let Some(host) = &body.host_config else { return Ok(()) };
     check_host(host)?;
+    super::security::check(host, is_sealed)?;
     limits::check(host, controllers)
 }
 
@@ -57,7 +57,6 @@ fn check_texts(body: &ContainerCreateBody) -> Result<(), Error> {
 fn check_host(host: &HostConfig) -> Result<(), Error> {
     check_limits(host)?;
     check_modes(host)?;
-    refuse(host.privileged == Some(true), "a privileged container (--privileged)")?;
     refuse(some(&host.devices), "access to devices (--device)")?;
     refuse(some(&host.device_cgroup_rules), "a device rule (--device-cgroup-rule)")?;
     refuse(some(&host.device_requests), "a device request (--gpus)")?;
@@ -74,8 +73,8 @@ fn check_host(host: &HostConfig) -> Result<(), Error> {
         host.volume_driver.as_deref().is_some_and(|driver| !matches!(driver, "" | "local")),
         "a volume driver",
     )?;
-    for option in host.security_opt.iter().flatten() {
-        security_option(option)?;
+    for wished in host.ulimits.iter().flatten() {
+        super::start::limit(wished)?;
     }
     if let Some(policy) = &host.restart_policy {
         restart_policy(policy, host.auto_remove == Some(true))?;
@@ -117,30 +116,20 @@ fn check_limits(host: &HostConfig) -> Result<(), Error> {
 fn check_modes(host: &HostConfig) -> Result<(), Error> {
     let mode = |value: &Option<String>, allowed: &[&str], what: &str| {
         let value = value.as_deref().unwrap_or_default();
-        refuse(!value.is_empty() && !allowed.contains(&value), &format!("{what} `{value}`"))
+        // Another container's, where `container:` is allowed.
+        let kind = value.split_inclusive(':').next().unwrap_or_default();
+        let is_known =
+            value.is_empty() || allowed.contains(&value) || (kind.ends_with(':') && allowed.contains(&kind));
+        refuse(!is_known, &format!("{what} `{value}`"))
     };
-    mode(&host.ipc_mode, &["private", "shareable"], "the IPC mode")?;
-    mode(&host.pid_mode, &["private", "host"], "the PID mode")?;
+    mode(&host.ipc_mode, &["private", "shareable", "container:"], "the IPC mode")?;
+    mode(&host.pid_mode, &["private", "host", "container:"], "the PID mode")?;
     mode(&host.uts_mode, &[], "the UTS mode")?;
     mode(&host.userns_mode, &["host"], "the user namespace mode")?;
     mode(&host.runtime, &["runc", "io.containerd.runc.v2"], "the runtime")?;
     let isolation = host.isolation.unwrap_or(HostConfigIsolationEnum::EMPTY);
     let is_usual = matches!(isolation, HostConfigIsolationEnum::EMPTY | HostConfigIsolationEnum::DEFAULT);
-    refuse(!is_usual, "this isolation")?;
-    let is_private = host.cgroupns_mode == Some(HostConfigCgroupnsModeEnum::PRIVATE);
-    refuse(is_private, "a private cgroup namespace (--cgroupns)")
-}
-
-fn security_option(option: &str) -> Result<(), Error> {
-    let normal = option.replacen(':', "=", 1);
-    match normal.split_once('=').unwrap_or((&normal, "")) {
-        ("no-new-privileges", "" | "true" | "false")
-        | ("seccomp", "unconfined")
-        | ("apparmor", "unconfined")
-        | ("label", "disable")
-        | ("systempaths", "unconfined") => Ok(()),
-        _ => Err(Error::Unsupported(format!("the security option `{option}`"))),
-    }
+    refuse(!is_usual, "this isolation")
 }
 
 /// Checks a restart policy.
@@ -186,14 +175,17 @@ mod tests {
             "CgroupnsMode":"","IpcMode":"","PidMode":"","Memory":0,"NanoCpus":0,"PidsLimit":0,"Devices":[],"Privileged":false,
             "RestartPolicy":{"Name":"no","MaximumRetryCount":0},"Isolation":"","Binds":null,"OomKillDisable":false,
             "BlkioWeight":0,"ShmSize":0,"ConsoleSize":[40,100],"NetworkMode":"default","SecurityOpt":null}"#;
-        check(&body(usual), &[]).unwrap();
+        check(&body(usual), &[], true).unwrap();
     }
 
     #[test]
     fn texts_with_a_nul_are_refused() {
         for json in [r#"{"Env":["A=\u0000"]}"#, r#"{"Cmd":["x\u0000y"]}"#, r#"{"Labels":{"a\u0000":"b"}}"#] {
             let body: ContainerCreateBody = serde_json::from_str(json).unwrap();
-            assert!(check(&body, &[]).unwrap_err().to_string().ends_with("contains a NUL byte"), "{json}");
+            assert!(
+                check(&body, &[], false).unwrap_err().to_string().ends_with("contains a NUL byte"),
+                "{json}"
+            );
         }
     }
 
@@ -202,21 +194,22 @@ mod tests {
         for (host, text) in [
             (r#"{"Memory":1000000}"#, "a memory limit (--memory) is not supported by Coffer yet"),
             (r#"{"NanoCpus":500000000}"#, "a CPU limit (--cpus) is not supported by Coffer yet"),
+            (r#"{"PidMode":"ns:x"}"#, "the PID mode `ns:x` is not supported by Coffer yet"),
             (
-                r#"{"Privileged":true}"#,
-                "a privileged container (--privileged) is not supported by Coffer yet",
+                r#"{"SecurityOpt":["apparmor=mine"]}"#,
+                "the security option `apparmor=mine` is not supported by Coffer yet",
             ),
-            (r#"{"PidMode":"container:x"}"#, "the PID mode `container:x` is not supported by Coffer yet"),
             (
-                r#"{"SecurityOpt":["seccomp=x.json"]}"#,
-                "the security option `seccomp=x.json` is not supported by Coffer yet",
+                r#"{"Ulimits":[{"Name":"nofile","Soft":5,"Hard":3}]}"#,
+                "ulimit soft limit must be less than or equal to hard limit: 5 > 3",
             ),
+            (r#"{"Ulimits":[{"Name":"files"}]}"#, "invalid ulimit type: files"),
             (
                 r#"{"AutoRemove":true,"RestartPolicy":{"Name":"always"}}"#,
                 "can't create 'AutoRemove' container with restart policy",
             ),
         ] {
-            assert_eq!(check(&body(host), &[]).unwrap_err().to_string(), text);
+            assert_eq!(check(&body(host), &[], false).unwrap_err().to_string(), text);
         }
     }
 }

@@ -54,7 +54,7 @@ impl Engine {
             Self::write_hosts(&entry)
         })
         .await?;
-        self.serve_names(&connected, pid)
+        self.serve_names(connected, pid)
     }
 
     pub(super) fn connect_one(

@@ -41,7 +41,8 @@ impl Engine {
             gone
         })?;
         let engine = self.clone();
-        let pid = Pid::from_raw(entry.record().state.pid).filter(|_| entry.status().is_alive());
+        let state = entry.record().state.clone();
+        let pid = Pid::from_raw(state.pid).filter(|_| state.status.is_alive());
         let disconnected = Arc::clone(&entry);
         blocking(move || {
             links.iter().for_each(|link| engine.take_away(link, &disconnected.id));

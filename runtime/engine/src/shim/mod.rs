@@ -113,6 +113,10 @@ fn detach_from_engine() -> Result<(), Error> {
 }
 
 fn create(folder: &Path, bundle: &Bundle) -> Result<(Container, Session, UnixListener), Error> {
+    if let Some(cgroup) = &bundle.cgroup {
+        fs::create_dir_all(cgroup).map_err(Error::system("make the control group"))?;
+        crate::cgroup::write(cgroup, &bundle.limits)?;
+    }
     let log = bundle.log.clone().map(Log::open).transpose().map_err(Error::system("open the log"))?;
     let (container, session) = match bundle.terminal {
         Some(size) => {
@@ -135,11 +139,6 @@ fn create(folder: &Path, bundle: &Bundle) -> Result<(Container, Session, UnixLis
             (Container::create(runtime_oci::Bundle { spec: &bundle.spec, stdio })?, session)
         }
     };
-    if let Some(cgroup) = &bundle.cgroup {
-        fs::create_dir_all(cgroup).map_err(Error::system("make the control group"))?;
-        crate::cgroup::write(cgroup, &bundle.limits)?;
-        join_cgroup(cgroup, container.pid())?;
-    }
     let socket = folder.join(SOCKET);
     match fs::remove_file(&socket) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {

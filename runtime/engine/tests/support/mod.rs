@@ -183,9 +183,15 @@ impl Machine {
 async fn open(folder: &Path) -> Engine {
     let images = Arc::new(Busybox::new(&folder.join("layer")));
     let helper = vec![env!("CARGO_BIN_EXE_coffer-helper").to_owned()];
-    Engine::open(Settings { folder: folder.to_owned(), helper, images, measuring: None, attending: None })
-        .await
-        .unwrap()
+    let settings = Settings {
+        folder: folder.to_owned(),
+        helper,
+        images,
+        measuring: None,
+        attending: None,
+        is_sealed: false,
+    };
+    Engine::open(settings).await.unwrap()
 }
 
 impl Drop for Machine {

@@ -18,6 +18,7 @@ impl Container {
     /// What went wrong here or in the first process; no process is left then.
     pub fn create(bundle: Bundle<'_>) -> Result<Self, Error> {
         let namespaces = namespaces::of(bundle.spec)?;
+        namespaces::enter_listed_pid(bundle.spec)?;
         Self::born(namespaces, |start, report| child::run(&bundle, start, report))
     }
 

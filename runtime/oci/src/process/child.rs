@@ -65,6 +65,7 @@ fn set_up(spec: &Spec, process: &Process, stdio: &Stdio<'_>) -> Result<(), Error
     let tree = Root::new(root.path());
     rustix::process::umask(rustix::fs::Mode::empty());
 
+    steps::cgroup::join(spec)?;
     namespaces::join_listed(spec)?;
     steps::hostname::set(spec)?;
     steps::rootfs::detach_propagation(&tree)?;

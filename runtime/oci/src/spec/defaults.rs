@@ -108,6 +108,27 @@ pub fn mounts(pty_folder: Option<&Path>, shm_size: Option<u64>) -> Result<Vec<Mo
     ])
 }
 
+/// The control groups, from the container's own down.
+///
+/// # Errors
+///
+/// None that happens, as above.
+pub fn cgroup() -> Result<Mount, Error> {
+    mount("/sys/fs/cgroup", "cgroup", Path::new("cgroup"), &["nosuid", "noexec", "nodev", "ro"])
+}
+
+/// Takes `ro` away.
+///
+/// # Errors
+///
+/// None that happens, as above.
+pub fn make_writable(mount: &mut Mount) -> Result<(), Error> {
+    let mut options = mount.options().clone().unwrap_or_default();
+    options.retain(|option| option != "ro");
+    mount.set_options(Some(options));
+    Ok(())
+}
+
 /// One mount.
 ///
 /// # Errors

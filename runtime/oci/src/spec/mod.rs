@@ -4,6 +4,8 @@
 //! measured or handed to another runtime.
 
 pub mod defaults;
+mod devices;
+pub mod profile;
 mod seccomp;
 
 use std::path::{Path, PathBuf};
@@ -18,6 +20,8 @@ use oci_spec::runtime::{
 use crate::Error;
 use crate::root::Root;
 use crate::user::{self, Identity};
+
+pub use self::profile::Profile;
 
 /// The size of a terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,11 +58,15 @@ pub struct Wishes {
     pub mounts: Vec<Mount>,
     /// Limits beside and in place of the default ones.
     pub limits: Vec<PosixRlimit>,
-    /// Every system call is allowed, rather than what docker allows.
-    pub is_unfiltered: bool,
+    pub filter: Filter,
     pub network: Network,
-    /// The machine's processes are the container's, too.
-    pub has_host_pids: bool,
+    pub pids: Sharing,
+    pub ipc: Sharing,
+    /// The folder of its control group, which is there; and whose view of all groups it has.
+    pub cgroup: Option<PathBuf>,
+    pub cgroups: Sharing,
+    /// Every capability, device and system call, and nothing hidden.
+    pub is_privileged: bool,
     /// The size of /dev/shm in bytes.
     pub shm_size: Option<u64>,
     /// In place of docker's lists.
@@ -67,6 +75,28 @@ pub struct Wishes {
     pub oom_score_adj: Option<i32>,
     /// A static program, here, that becomes pid 1 and runs the command as its child (`docker run --init`).
     pub init: Option<PathBuf>,
+}
+
+/// Whose namespace of a kind a container has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Sharing {
+    #[default]
+    Own,
+    /// The machine's.
+    Host,
+    /// The one that this path names.
+    Of(PathBuf),
+}
+
+/// Which system calls a container may make.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Filter {
+    /// Those that docker allows.
+    #[default]
+    Usual,
+    /// All of them.
+    None,
+    Profile(Profile),
 }
 
 /// Which network a container has.
@@ -92,6 +122,8 @@ pub struct ExecWishes {
     pub group_add: Vec<String>,
     pub working_directory: Option<String>,
     pub terminal: Option<Window>,
+    /// Every capability.
+    pub is_privileged: bool,
 }
 
 /// Where the init program is in a container that has one.
@@ -185,6 +217,9 @@ pub fn exec(spec: &Spec, wishes: &ExecWishes, root: &Root) -> Result<Process, Er
     };
     // A process of root gets what the bounding set of the container has, whoever the container's own user is.
     let mut capabilities = first.capabilities().clone().unwrap_or_default();
+    if wishes.is_privileged {
+        capabilities.set_bounding(Some(defaults::all_capabilities()));
+    }
     let bounding = capabilities.bounding().clone().unwrap_or_default();
     let held = if identity.uid == 0 { bounding } else { Capabilities::new() };
     capabilities.set_effective(Some(held.clone()));
@@ -212,13 +247,16 @@ fn user_of(identity: &Identity) -> Result<oci_spec::runtime::User, Error> {
 }
 
 fn linux(wishes: &Wishes) -> Result<oci_spec::runtime::Linux, Error> {
-    let mut kinds = vec![
-        (LinuxNamespaceType::Mount, None),
-        (LinuxNamespaceType::Uts, None),
-        (LinuxNamespaceType::Ipc, None),
-    ];
-    if !wishes.has_host_pids {
-        kinds.push((LinuxNamespaceType::Pid, None));
+    let mut kinds = vec![(LinuxNamespaceType::Mount, None), (LinuxNamespaceType::Uts, None)];
+    for (kind, sharing) in [(LinuxNamespaceType::Ipc, &wishes.ipc), (LinuxNamespaceType::Pid, &wishes.pids)] {
+        match sharing {
+            Sharing::Host => {}
+            Sharing::Own => kinds.push((kind, None)),
+            Sharing::Of(path) => kinds.push((kind, Some(path))),
+        }
+    }
+    if wishes.cgroup.is_some() && wishes.cgroups == Sharing::Own {
+        kinds.push((LinuxNamespaceType::Cgroup, None));
     }
     match &wishes.network {
         Network::Host => {}
@@ -233,11 +271,22 @@ fn linux(wishes: &Wishes) -> Result<oci_spec::runtime::Linux, Error> {
         }
     });
     let list = |wished: &Option<Vec<String>>, default: &[&str]| {
+        let default = if wishes.is_privileged { &[] } else { default };
         wished.clone().unwrap_or_else(|| default.iter().map(ToString::to_string).collect())
     };
     let mut linux = LinuxBuilder::default();
-    if !wishes.is_unfiltered {
-        linux = linux.seccomp(seccomp::default_filter(&changed(defaults::capabilities(), wishes)?)?);
+    let wanted = changed(defaults::capabilities(), wishes)?;
+    match &wishes.filter {
+        Filter::Usual if wishes.is_privileged => {}
+        Filter::Usual => linux = linux.seccomp(seccomp::default_filter(&wanted)?),
+        Filter::None => {}
+        Filter::Profile(profile) => linux = linux.seccomp(profile.filter(&wanted)?),
+    }
+    if let Some(cgroup) = &wishes.cgroup {
+        linux = linux.cgroups_path(cgroup.clone());
+    }
+    if wishes.is_privileged {
+        linux = linux.devices(devices::of_machine()?).resources(devices::all_allowed()?);
     }
     linux
         .namespaces(
@@ -252,6 +301,12 @@ fn linux(wishes: &Wishes) -> Result<oci_spec::runtime::Linux, Error> {
 /// The default mounts, but for those that the user puts something else at, then the user's, parents before what is in them.
 fn mounts(wishes: &Wishes, pty_folder: Option<&Path>) -> Result<Vec<Mount>, Error> {
     let mut mounts = defaults::mounts(pty_folder, wishes.shm_size)?;
+    if wishes.cgroup.is_some() {
+        mounts.push(defaults::cgroup()?);
+    }
+    if wishes.is_privileged {
+        mounts.iter_mut().try_for_each(defaults::make_writable)?;
+    }
     let mut wished = wishes.mounts.clone();
     if let Some(init) = &wishes.init {
         wished.push(defaults::mount(INIT, "bind", init, &["bind", "ro"])?);
@@ -376,6 +431,9 @@ fn changed(default: Capabilities, wishes: &Wishes) -> Result<Capabilities, Error
     };
     let (add_all, add) = parse("CapAdd", &wishes.cap_add)?;
     let (drop_all, drop) = parse("CapDrop", &wishes.cap_drop)?;
+    if wishes.is_privileged {
+        return Ok(defaults::all_capabilities());
+    }
     let base = if add_all {
         defaults::all_capabilities()
     } else if drop_all {

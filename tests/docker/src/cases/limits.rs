@@ -1,5 +1,7 @@
 //! --pids-limit, --memory, --cpus, --cpuset-cpus, docker update, and the filter of system calls.
 
+use std::time::{Duration, Instant};
+
 use anyhow::ensure;
 
 use super::{Entry, IMAGE, with_image};
@@ -7,6 +9,10 @@ use crate::Docker;
 
 pub(super) const CASES: &[Entry] = &[
     ("limits/processes", processes),
+    ("limits/a_fork_bomb_stays_in_its_container", fork_bomb),
+    ("limits/a_memory_hog_ends_and_others_do_not", memory_hog),
+    ("limits/a_cpu_hog_leaves_the_rest", cpu_hog),
+    ("limits/ulimits_are_checked", ulimits),
     ("limits/memory", memory),
     ("limits/cpus", cpus),
     ("limits/update", update),
@@ -21,6 +27,89 @@ fn processes(docker: &Docker) -> anyhow::Result<()> {
     let output = docker.run(&["run", "--rm", "--pids-limit", "20", IMAGE, "sh", "-c", script])?;
     ensure!(output.code == Some(0) && output.stderr.is_empty(), "{output:?}");
     Ok(())
+}
+
+/// How long it takes to run something in another container, which answers all the while.
+fn answer_time(docker: &Docker, other: &str) -> anyhow::Result<Duration> {
+    let start = Instant::now();
+    ensure!(docker.ok(&["exec", other, "echo", "alive"])? == "alive", "{other} does not answer");
+    Ok(start.elapsed())
+}
+
+/// Starts a hog beside another container, and makes sure that this and the API go on.
+fn beside(
+    docker: &Docker,
+    options: &[&str],
+    script: &str,
+    look: impl FnOnce() -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    /// What ten times the usual time may be rounded up to.
+    const LEAST: Duration = Duration::from_secs(20);
+    with_image(docker)?;
+    docker.ok(&["run", "-d", "--name", "other", IMAGE, "sleep", "1000"])?;
+    let usual = answer_time(docker, "other")?;
+    docker.ok(&[&["run", "-d", "--name", "hog"], options, &[IMAGE, "sh", "-c", script]].concat())?;
+    for _ in 0..3 {
+        let now = answer_time(docker, "other")?;
+        ensure!(now < (usual * 10).max(LEAST), "it took {now:?}, and {usual:?} without a hog");
+    }
+    look()?;
+    docker.ok(&["rm", "-f", "hog", "other"])?;
+    Ok(())
+}
+
+fn fork_bomb(docker: &Docker) -> anyhow::Result<()> {
+    beside(
+        docker,
+        &["--pids-limit", "50"],
+        "bomb() { bomb | bomb & }; bomb; while true; do bomb 2>/dev/null; done",
+        || {
+            let pids = docker.ok(&["stats", "--no-stream", "--format", "{{.PIDs}}", "hog"])?;
+            ensure!(pids.parse::<u32>()? <= 50, "{pids} processes");
+            Ok(())
+        },
+    )
+}
+
+fn memory_hog(docker: &Docker) -> anyhow::Result<()> {
+    beside(docker, &["-m", "48m"], "tail /dev/zero", || {
+        ensure!(docker.ok(&["wait", "hog"])? == "137", "it ended otherwise");
+        let state = docker.inspect("hog")?["State"].clone();
+        ensure!(state["OOMKilled"] == true, "{state}");
+        Ok(())
+    })
+}
+
+fn cpu_hog(docker: &Docker) -> anyhow::Result<()> {
+    let script = "for n in 1 2 3 4; do while true; do :; done & done; wait";
+    beside(docker, &["--cpus", "0.5"], script, || {
+        let percent = docker.ok(&["stats", "--no-stream", "--format", "{{.CPUPerc}}", "hog"])?;
+        ensure!(percent.trim_end_matches('%').parse::<f64>()? < 80.0, "{percent} of a CPU");
+        Ok(())
+    })
+}
+
+fn ulimits(docker: &Docker) -> anyhow::Result<()> {
+    with_image(docker)?;
+    let said = docker.ok(&[
+        "run",
+        "--rm",
+        "--ulimit",
+        "core=0",
+        "--ulimit",
+        "nproc=99:100",
+        IMAGE,
+        "sh",
+        "-c",
+        "ulimit -c; ulimit -p",
+    ])?;
+    ensure!(said == "0\n99", "{said:?}");
+    docker.refused(
+        &["run", "--rm", "--ulimit", "nofile=9:3", IMAGE, "true"],
+        125,
+        "must be less than or equal to hard limit",
+    )?;
+    docker.refused(&["run", "--rm", "--ulimit", "files=3", IMAGE, "true"], 125, "invalid ulimit type: files")
 }
 
 /// tail(1) keeps the last line, which has no end here.

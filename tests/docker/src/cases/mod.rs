@@ -10,6 +10,7 @@ mod images;
 mod limits;
 mod networks;
 mod run;
+mod sharing;
 mod system;
 mod terminals;
 mod volumes;
@@ -17,6 +18,7 @@ mod volumes;
 use anyhow::{Context as _, ensure};
 use coffer_images::{Compression, Layer, small};
 
+pub(crate) use self::networks::ask;
 use crate::{Case, Docker};
 
 /// The image that all cases run, loaded by the first one that wants it.
@@ -36,6 +38,7 @@ pub fn all() -> impl Iterator<Item = Case> {
         .chain(networks::CASES)
         .chain(health::CASES)
         .chain(limits::CASES)
+        .chain(sharing::CASES)
         .chain(hostile::CASES)
         .chain(crash::CASES)
         .map(|(name, body)| Case { name, body: *body })

@@ -261,7 +261,7 @@ fn subnets(docker: &Docker) -> anyhow::Result<()> {
 }
 
 /// What the server at an address of this machine says.
-fn ask(address: &str) -> anyhow::Result<String> {
+pub(crate) fn ask(address: &str) -> anyhow::Result<String> {
     let mut stream = TcpStream::connect(address).with_context(|| format!("cannot reach {address}"))?;
     stream.set_read_timeout(Some(Duration::from_secs(20)))?;
     let mut answer = String::new();

@@ -5,6 +5,7 @@ another name of.
 """
 
 import io
+import json
 import os
 import socket
 import sys
@@ -243,6 +244,77 @@ def archives():
     assert container.wait()["StatusCode"] == 0 and len(container.logs()) == 1 << 20
     refused(NotFound, "no/such", lambda: container.get_archive("/no/such"))
     container.remove()
+
+
+def the_calls_of_the_compose_plugin():
+    """What docker's compose plugin (version 2) asks for a project's life, word for word where its words are its own: labels in filters, several
+    of them at once, networks and volumes by name, endpoints with everything empty beside their aliases."""
+
+    def call(method, path, body=None, **query):
+        query = {key: json.dumps(value) if key == "filters" else value for key, value in query.items()}
+        response = client.api.request(method, client.api.base_url + "/v1.44" + path, json=body, params=query, timeout=120)
+        assert response.ok, (path, response.status_code, response.text)
+        return response.json() if response.content else None
+
+    project = {"com.docker.compose.project": "plug"}
+    of_project = {"label": ["com.docker.compose.project=plug"]}
+    assert call("GET", "/containers/json", all="1", filters={"label": ["com.docker.compose.project=plug", "com.docker.compose.config-hash"]}) == []
+    assert call("GET", "/networks", filters={"name": ["plug_default"]}) == []
+    labels = {**project, "com.docker.compose.network": "default", "com.docker.compose.version": "2.36.0"}
+    network = call(
+        "POST",
+        "/networks/create",
+        {"Name": "plug_default", "Driver": "", "Scope": "", "EnableIPv6": None, "IPAM": None, "Internal": False, "Attachable": False,
+         "Ingress": False, "ConfigOnly": False, "ConfigFrom": None, "Options": None, "Labels": labels},
+    )["Id"]
+    assert call("GET", "/networks/plug_default")["Id"] == network
+    call("POST", "/volumes/create", {"Name": "plug_data", "Driver": "", "DriverOpts": None, "Labels": {**project, "com.docker.compose.volume": "data"}})
+    assert call("GET", "/volumes/plug_data")["Labels"]["com.docker.compose.volume"] == "data"
+
+    image = call("GET", f"/images/{IMAGE}/json")["Id"]
+    service = {**project, "com.docker.compose.service": "web", "com.docker.compose.oneoff": "False", "com.docker.compose.container-number": "1",
+               "com.docker.compose.config-hash": "0123", "com.docker.compose.image": image, "com.docker.compose.depends_on": ""}
+    container = call(
+        "POST",
+        "/containers/create",
+        {"Hostname": "", "Domainname": "", "User": "", "AttachStdin": False, "AttachStdout": True, "AttachStderr": True, "Tty": False,
+         "OpenStdin": False, "StdinOnce": False, "Env": None, "Cmd": ["sleep", "1000"], "Image": IMAGE, "Volumes": None, "WorkingDir": "",
+         "Entrypoint": None, "Labels": service,
+         "Healthcheck": {"Test": ["CMD", "true"], "Interval": 300000000, "StartInterval": 300000000},
+         "HostConfig": {"Binds": None, "ContainerIDFile": "", "LogConfig": {"Type": "", "Config": None}, "NetworkMode": "plug_default",
+                        "PortBindings": {}, "RestartPolicy": {"Name": "", "MaximumRetryCount": 0}, "AutoRemove": False, "VolumeDriver": "",
+                        "VolumesFrom": None, "ConsoleSize": [0, 0], "CapAdd": None, "CapDrop": None, "CgroupnsMode": "", "Dns": None,
+                        "DnsOptions": None, "DnsSearch": None, "ExtraHosts": [], "GroupAdd": None, "IpcMode": "", "Cgroup": "", "Links": None,
+                        "OomScoreAdj": 0, "PidMode": "", "Privileged": False, "PublishAllPorts": False, "ReadonlyRootfs": False,
+                        "SecurityOpt": None, "UTSMode": "", "UsernsMode": "", "ShmSize": 0, "Isolation": "", "CpuShares": 0, "Memory": 0,
+                        "NanoCpus": 0, "CgroupParent": "", "BlkioWeight": 0, "BlkioWeightDevice": None, "CpuPeriod": 0, "CpuQuota": 0,
+                        "Devices": None, "DeviceCgroupRules": None, "DeviceRequests": None, "MemorySwappiness": None, "OomKillDisable": False,
+                        "PidsLimit": None, "Ulimits": None, "CpuCount": 0, "CpuPercent": 0, "IOMaximumIOps": 0, "IOMaximumBandwidth": 0,
+                        "Mounts": [{"Type": "volume", "Source": "plug_data", "Target": "/data", "VolumeOptions": {}}],
+                        "MaskedPaths": None, "ReadonlyPaths": None},
+         "NetworkingConfig": {"EndpointsConfig": {"plug_default": {"IPAMConfig": None, "Links": None, "Aliases": ["plug-web-1", "web"],
+                              "MacAddress": "", "DriverOpts": None, "GwPriority": 0, "NetworkID": "", "EndpointID": "", "Gateway": "",
+                              "IPAddress": "", "IPPrefixLen": 0, "IPv6Gateway": "", "GlobalIPv6Address": "", "GlobalIPv6PrefixLen": 0,
+                              "DNSNames": None}}}},
+        name="plug-web-1",
+    )["Id"]
+    call("POST", f"/containers/{container}/start")
+    wanted = {"label": ["com.docker.compose.project=plug", "com.docker.compose.service=web", "com.docker.compose.oneoff=False"]}
+    [listed] = call("GET", "/containers/json", filters=wanted)
+    assert listed["Names"] == ["/plug-web-1"] and "plug_default" in listed["NetworkSettings"]["Networks"], listed
+    assert call("GET", "/containers/json", all="1", filters={"label": ["com.docker.compose.project=other"]}) == []
+    until("the health", lambda: call("GET", f"/containers/{container}/json")["State"]["Health"]["Status"] == "healthy")
+    shown = call("GET", f"/containers/{container}/json")
+    assert shown["Mounts"][0]["Name"] == "plug_data" and shown["Config"]["Labels"] == service, shown
+    assert call("GET", "/networks/" + network)["Containers"][container]["Name"] == "plug-web-1"
+
+    call("POST", f"/containers/{container}/stop")
+    call("DELETE", f"/containers/{container}", force="1")
+    [found] = call("GET", "/networks", filters=of_project)
+    call("DELETE", "/networks/" + found["Id"])
+    [found] = call("GET", "/volumes", filters=of_project)["Volumes"]
+    call("DELETE", "/volumes/" + found["Name"])
+    assert call("GET", "/containers/json", all="1", filters=of_project) == []
 
 
 def prune():

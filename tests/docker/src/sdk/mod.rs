@@ -89,6 +89,7 @@ cases! {
     volumes
     events
     archives
+    the_calls_of_the_compose_plugin
     prune
 }
 

@@ -49,7 +49,9 @@ pub fn create(spec: &Spec, root: &Root) -> Result<(), Error> {
         let owner = (device.uid().unwrap_or_default(), device.gid().unwrap_or_default());
         node(root, device.path(), kind, numbers, device.file_mode().unwrap_or(0o666), owner)?;
     }
-    forbid_others(root)?;
+    if !is_every_device_allowed(spec) {
+        forbid_others(root)?;
+    }
     // Even /dev may be a link in the image; then it is the link's target, inside, that has the tmpfs.
     for (path, target) in LINKS {
         let what = || format!("create `{path}`");
@@ -87,6 +89,19 @@ fn node(
     let at = open().map_err(Error::system(what.clone()))?;
     mount_remount(path_of(&at), MountFlags::BIND | MountFlags::NOSUID | MountFlags::NOEXEC, c"")
         .map_err(Error::system(what))
+}
+
+/// Whether a rule lets the container use whatever device there is.
+fn is_every_device_allowed(spec: &Spec) -> bool {
+    let resources = spec.linux().as_ref().and_then(|linux| linux.resources().as_ref());
+    let rules = resources.and_then(|resources| resources.devices().as_ref());
+    rules.into_iter().flatten().any(|rule| {
+        rule.allow()
+            && rule.typ() == Some(LinuxDeviceType::A)
+            && rule.major().is_none()
+            && rule.minor().is_none()
+            && rule.access().as_deref() == Some("rwm")
+    })
 }
 
 /// Makes every other device that the container has, or makes by its CAP_MKNOD, one that cannot be opened: the machine's disks hold

@@ -1,5 +1,6 @@
 //! The steps of setting up a container, in the order of `child.rs`. One noun a file.
 
+pub mod cgroup;
 pub mod devices;
 pub mod directory;
 pub mod exec;

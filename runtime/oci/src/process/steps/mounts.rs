@@ -32,6 +32,8 @@ fn mount_one(mount: &Mount, root: &Root) -> Result<(), Error> {
         let target =
             root.open_or_make(mount.destination(), Missing::Directory).map_err(Error::io(what.clone()))?;
         let data = CString::new(data).map_err(|_| Error::Nul { what: "mount options" })?;
+        // OCI's name for both versions; here there is the second.
+        let kind = if kind == "cgroup" { "cgroup2" } else { kind };
         return rustix::mount::mount(source, path_of(&target), kind, flags, data.as_c_str())
             .map_err(Error::system(what));
     }
