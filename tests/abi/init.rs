@@ -28,8 +28,13 @@ pub fn main() -> ! {
 
     let filters = selected();
     println!("abi: filters: {filters:?}");
-    let total = run::run(crate::all().filter(|case| run::is_selected(case.name, &filters)));
-    println!("{total}");
+    let selected = crate::all().filter(|case| run::is_selected(case.name, &filters));
+    let (contained, here): (Vec<_>, Vec<_>) =
+        selected.partition(|case| case.name.starts_with(crate::escape::AREA));
+    println!("{}", run::run(here.into_iter()));
+    if !contained.is_empty() {
+        crate::escape::run_contained(&contained);
+    }
 
     let Err(error) = reboot(RebootMode::RB_POWER_OFF);
     println!("abi: power off: {error}");

@@ -15,6 +15,7 @@ mod run;
 mod block;
 mod cgroup;
 mod elf;
+mod escape;
 mod event;
 mod fs;
 mod inet;
@@ -26,6 +27,7 @@ mod netlink;
 mod pipe;
 mod proc;
 mod process;
+mod runtimes;
 mod signal;
 mod syscall;
 mod thread;
@@ -57,6 +59,8 @@ const AREAS: &[&[&[Case]]] = &[
     cgroup::CASES,
     net::CASES,
     block::CASES,
+    runtimes::CASES,
+    escape::CASES,
 ];
 
 fn all() -> impl Iterator<Item = &'static Case> {

@@ -1,5 +1,6 @@
 //! [`Cgroup`]: one group, its place in the tree, and what it tells when it gets its first process or loses its last.
 
+use super::devices::Devices;
 use super::{Controllers, HIERARCHY, Memory, Pids};
 use crate::error::{Errno, Error, Result};
 use crate::event::{IoEvents, Pollee};
@@ -28,6 +29,8 @@ pub struct Cgroup {
     pub pids: Pids,
     /// How much memory they have touched and may touch.
     pub memory: Memory,
+    /// Which devices they may use.
+    pub devices: Devices,
     /// What they get of the CPUs; `None` for the root.
     pub share: Option<Arc<Share>>,
     /// The CPUs that were chosen for it, a bit each; 0: those of the group above.
@@ -122,6 +125,7 @@ impl Cgroup {
             state: SpinLock::new(state),
             pids: Pids::default(),
             memory,
+            devices: Devices::default(),
             share,
             cpus: AtomicU64::new(0),
             events: Bell::default(),

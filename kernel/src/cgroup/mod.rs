@@ -14,6 +14,7 @@ mod controllers;
 mod cpu;
 mod cpu_share;
 mod cpuset;
+pub mod devices;
 mod freezer;
 mod group;
 mod kill;

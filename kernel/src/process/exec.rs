@@ -18,6 +18,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 use ostd::mm::{PageFlags, page_up};
+use ostd::sync::Waiter;
 use ostd::user::{Regs, UserContext};
 
 /// Room on the stack beyond the arguments that is mapped from the start.
@@ -144,17 +145,30 @@ fn end_other_threads(thread: &Arc<Thread>) -> Result<()> {
             }
             true
         });
-        // Two threads that execute at once have ordered each other to exit: the first to see it gives up.
-        crate::thread::wait::wait_until(&process.signals.resumed, None, || {
-            (process.thread_count() == 1).then_some(())
-        })
-        .map_err(|_| Errno::EAGAIN)?;
+        wait_for_others(thread)?;
     }
     if !thread.is_leader() {
         thread.take_over_id(process.id().clone());
         crate::cgroup::Membership::took_first_place(process);
     }
     Ok(())
+}
+
+/// Sleeps until all other threads have left. Signals wait until the new program runs; of two threads that execute at once, each ordered the other to
+/// exit: the first to see it gives up.
+fn wait_for_others(thread: &Arc<Thread>) -> Result<()> {
+    let process = thread.process();
+    let waiter = Waiter::new();
+    let _killable = thread.wake_on_signal(waiter.waker().clone());
+    loop {
+        process.signals.resumed.enqueue(waiter.waker().clone());
+        let is_alone = process.thread_count() == 1;
+        if is_alone || thread.is_dying() {
+            process.signals.resumed.remove(waiter.waker());
+            return if is_alone { Ok(()) } else { Err(Errno::EAGAIN.into()) };
+        }
+        waiter.wait();
+    }
 }
 
 /// The point of no return.

@@ -354,7 +354,7 @@ syscalls! {
     318 getrandom system::getrandom::sys_getrandom, full;
     319 memfd_create ipc::memfd::sys_memfd_create, partial "no huge pages";
     320 kexec_file_load Errno::ENOSYS, absent "no other kernel is booted from here";
-    321 bpf Errno::ENOSYS, absent "no BPF programs";
+    321 bpf system::bpf::sys_bpf, partial "programs of type BPF_PROG_TYPE_CGROUP_DEVICE only";
     322 execveat process::execve::sys_execveat, full;
     323 userfaultfd Errno::ENOSYS, absent "page faults are not served by user space";
     324 membarrier sched::barrier::sys_membarrier, partial "no commands for restartable sequences";

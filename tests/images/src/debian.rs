@@ -52,8 +52,12 @@ pub const TOOLS: Recipe =
 pub const PYTHON_TESTS: Recipe =
     Recipe::new("python3-tests", &["python3", "libpython3.11-testsuite"], &["python3"]);
 
+/// Container runtimes.
+pub const RUNTIMES: Recipe = Recipe::new("runtimes", &["runc", "crun"], &["bash"]);
+
 /// All of them.
-pub const ALL: [Recipe; 9] = [DEBIAN, PYTHON, NGINX, REDIS, POSTGRES, NODE, JAVA, TOOLS, PYTHON_TESTS];
+pub const ALL: [Recipe; 10] =
+    [DEBIAN, PYTHON, NGINX, REDIS, POSTGRES, NODE, JAVA, TOOLS, PYTHON_TESTS, RUNTIMES];
 
 /// Assembles images, two at a time, and says so: much of the time is the download's. What is there already costs nothing.
 ///

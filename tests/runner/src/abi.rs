@@ -14,6 +14,7 @@ use coffer_harness::{Boot, DEBUG_EXIT_PORT, Ended, Machine};
 
 use crate::machine::Kernel;
 use crate::programs;
+use crate::runtimes;
 use crate::suite::{Suite, Verdict};
 
 const PACKAGE: &str = "coffer-abi";
@@ -47,7 +48,7 @@ pub fn add(suite: &mut Suite, kernel: &Kernel, cpus: u32) -> anyhow::Result<()> 
     let initramfs = folder.path().join("abi.cpio");
     programs::initramfs(&program, &initramfs)?;
     if let Kernel::Linux { modules, .. } = kernel {
-        append_modules(&initramfs, modules)?;
+        append(&initramfs, |archive| add_modules(archive, modules))?;
     }
     let known: BTreeMap<&str, &str> = match kernel {
         Kernel::Coffer(_) => {
@@ -56,11 +57,19 @@ pub fn add(suite: &mut Suite, kernel: &Kernel, cpus: u32) -> anyhow::Result<()> 
         Kernel::Linux { .. } => BTreeMap::new(),
     };
     let is_first = |name: &String| FIRST_HALF.contains(&name.split('/').nth(1).unwrap_or_default());
+    let (third, names): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| runtimes::are_wanted_by(name));
     let (first, second): (Vec<_>, Vec<_>) = names.into_iter().partition(is_first);
-    for names in [first, second].into_iter().filter(|names| !names.is_empty()) {
+    for names in [first, second, third].into_iter().filter(|names| !names.is_empty()) {
         let (kernel, folder, known) = (kernel.clone(), Arc::clone(&folder), known.clone());
         suite.add_group(names.clone(), move |report| {
-            let initramfs = folder.path().join("abi.cpio");
+            let mut initramfs = folder.path().join("abi.cpio");
+            if names.iter().any(|name| runtimes::are_wanted_by(name)) {
+                match with_runtimes(&initramfs) {
+                    Ok(larger) => initramfs = larger,
+                    // All the cases are missing then.
+                    Err(error) => return println!("  {error:#}"),
+                }
+            }
             let ended = run(&kernel, &initramfs, cpus, &names, &mut |name, verdict| {
                 report(name, judged(name, verdict, &known));
             });
@@ -178,22 +187,36 @@ fn filters(names: &[String]) -> String {
     areas.join(",")
 }
 
-/// Appends a second archive with Debian's modules, numbered in their order, which the program loads.
-fn append_modules(initramfs: &Path, modules: &[PathBuf]) -> anyhow::Result<()> {
+/// A copy of an initramfs with what [`runtimes`] adds.
+fn with_runtimes(initramfs: &Path) -> anyhow::Result<PathBuf> {
+    let larger = initramfs.with_extension("runtimes.cpio");
+    fs::copy(initramfs, &larger).context("cannot copy the initramfs")?;
+    append(&larger, |archive| runtimes::append(archive, &programs::root().join("target/images")))?;
+    Ok(larger)
+}
+
+/// Appends a second archive.
+fn append(initramfs: &Path, add: impl FnOnce(&mut Vec<u8>) -> anyhow::Result<()>) -> anyhow::Result<()> {
     const ALIGNMENT: usize = 512;
     let mut archive = fs::read(initramfs).context("cannot read the initramfs")?;
     archive.resize(archive.len().next_multiple_of(ALIGNMENT), 0);
+    add(&mut archive)?;
+    fs::write(initramfs, archive).context("cannot write the initramfs")
+}
+
+/// Debian's modules, numbered in their order, which the program loads.
+fn add_modules(archive: &mut Vec<u8>, modules: &[PathBuf]) -> anyhow::Result<()> {
     for (number, module) in (1..).zip(modules) {
         let bytes = fs::read(module).with_context(|| format!("cannot read {}", module.display()))?;
         let size = u32::try_from(bytes.len()).context("a module is too large")?;
         let name = format!("module{number}.ko");
         let header = cpio::newc::Builder::new(&name).ino(number).mode(0o100_644).nlink(1);
-        let mut writer = header.write(&mut archive, size);
+        let mut writer = header.write(&mut *archive, size);
         std::io::Write::write_all(&mut writer, &bytes).context("cannot append to the initramfs")?;
         writer.finish().context("cannot append to the initramfs")?;
     }
-    cpio::newc::trailer(&mut archive).context("cannot append to the initramfs")?;
-    fs::write(initramfs, archive).context("cannot write the initramfs")
+    cpio::newc::trailer(&mut *archive).context("cannot append to the initramfs")?;
+    Ok(())
 }
 
 #[cfg(test)]

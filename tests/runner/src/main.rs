@@ -12,6 +12,7 @@ mod machine;
 mod ostd;
 mod programs;
 mod refusals;
+mod runtimes;
 mod suite;
 mod tdx;
 

@@ -86,7 +86,15 @@ const LAYERS: &[Layer] = &[
     layer(
         "tests",
         5,
-        &["tests", "attestation", "deploy", "image-builder", "runtime/config", "runtime/image"],
+        &[
+            "tests",
+            "attestation",
+            "deploy",
+            "image-builder",
+            "runtime/config",
+            "runtime/image",
+            "runtime/oci",
+        ],
     ),
     layer(
         "xtask",

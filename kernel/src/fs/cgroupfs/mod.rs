@@ -10,6 +10,7 @@ mod file;
 mod memory;
 mod table;
 
+use super::open_file::OpenFile;
 use super::vfs::file_system::{self, FileSystem, MountRequest, SuperBlock, SuperBlockOps};
 use super::vfs::permission;
 use crate::cgroup::{Cgroup, CgroupNamespace};
@@ -69,12 +70,18 @@ impl FileSystem for Driver {
 /// EBADF for what is no directory of a group, EACCES if the caller may not put processes there.
 pub fn target_of_clone(context: &Context<'_>, fd: u64) -> Result<Arc<Cgroup>> {
     let fd = i32::try_from(fd).map_err(|_| Errno::EBADF)?;
-    let file = context.process.fds().get(Fd(fd))?;
-    let inode: &dyn core::any::Any = &**file.inode()?;
-    let directory = inode.downcast_ref::<Directory>().ok_or(Errno::EBADF)?;
-    let target = directory.cgroup()?;
+    let target = group_of(&*context.process.fds().get(Fd(fd))?)?;
     check_may_move(&context.process.cgroup.get(), &target, &context.process.credentials(), true)?;
     Ok(target)
+}
+
+/// The group whose directory an open file is.
+///
+/// # Errors
+/// EBADF for what is none.
+pub fn group_of(file: &OpenFile) -> Result<Arc<Cgroup>> {
+    let inode: &dyn core::any::Any = &**file.inode()?;
+    inode.downcast_ref::<Directory>().ok_or(Errno::EBADF)?.cgroup()
 }
 
 /// Whether who has `credentials` may move processes from `source` to `target`: `cgroup.procs` of the group above both must be theirs to write (Linux's

@@ -71,6 +71,10 @@ impl FileSystem for Driver {
         "mqueue"
     }
 
+    fn is_for_all(&self) -> bool {
+        true
+    }
+
     fn mount(&self, request: &MountRequest<'_>) -> Result<Arc<SuperBlock>> {
         if request.options().next().is_some() {
             return Err(Errno::EINVAL.into());

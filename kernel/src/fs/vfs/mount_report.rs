@@ -70,7 +70,10 @@ fn each_visible(
     mut line: impl FnMut(&mut Vec<u8>, &Arc<Mount>, &[u8]),
 ) -> Vec<u8> {
     let mut out = Vec::new();
-    for mount in namespace.mounts() {
+    // In the order in which they were made, as Linux has it: what is unmounted from the last line up is never in use.
+    let mut mounts = namespace.mounts();
+    mounts.sort_unstable_by_key(|mount| mount.id());
+    for mount in mounts {
         let (place, is_reachable) = Path::root_of(mount.clone()).names_below(root);
         if is_reachable {
             line(&mut out, &mount, &place);

@@ -8,6 +8,7 @@ use super::mount_points;
 use super::open::new_attributes;
 use super::permission::{self, EXECUTE, WRITE};
 use super::place::Path;
+use crate::cgroup::devices;
 use crate::error::{Errno, Result};
 use crate::process::credentials::{Capability, Credentials};
 use alloc::sync::Arc;
@@ -32,10 +33,11 @@ pub fn make(start: &LookupStart, path: &[u8], what: NewInode<'_>, permissions: u
         new_attributes(&parent.inode()?.access(), credentials, permissions, is_directory);
     let dentry = edit::create(&parent.dentry, name, what, permissions, owner, |directory| {
         may_add(directory, credentials)?;
-        if device.is_some() && !credentials.has(Capability::Mknod) {
+        let Some((file_type, number)) = device else { return Ok(()) };
+        if !credentials.has(Capability::Mknod) {
             return Err(Errno::EPERM.into());
         }
-        Ok(())
+        devices::check(file_type, number, devices::MAKE)
     })?;
     Ok(Path { mount: parent.mount, dentry })
 }

@@ -10,6 +10,7 @@ use super::notify::{self, Happening};
 use super::permission;
 use super::place::Path;
 use super::text_lock::Writing;
+use crate::cgroup::devices;
 use crate::device::registry;
 use crate::error::{Errno, Result};
 use crate::fs::open_file::flags::{
@@ -213,6 +214,11 @@ fn open_found(path: Path, flags: u32, credentials: &Credentials, is_new: bool) -
             if path.mount.flags().contains(MountFlags::NO_DEV) || !path.mount.super_block().has_devices() =>
         {
             return Err(Errno::EACCES.into());
+        }
+        FileType::CharDevice | FileType::BlockDevice => {
+            let reads = if mode == O_WRONLY { 0 } else { devices::READ };
+            let wanted = if writes { reads | devices::WRITE } else { reads };
+            devices::check(access.file_type, inode.metadata().rdev, wanted)?;
         }
         FileType::Socket => return Err(Errno::ENXIO.into()),
         _ => {}

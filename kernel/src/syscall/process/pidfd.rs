@@ -9,6 +9,7 @@ use crate::process::rlimit::Resource;
 use crate::signal::permission;
 use crate::signal::{SigInfo, Signal, send};
 use crate::syscall::{Fd, UserPtr};
+use alloc::sync::Arc;
 use coffer_abi_types::signal::{SI_USER, siginfo_t};
 
 /// A descriptor for a process.
@@ -49,7 +50,7 @@ pub fn sys_pidfd_send_signal(
             if info.si_signo != number {
                 return Err(Errno::EINVAL.into());
             }
-            let is_other = !alloc::sync::Arc::ptr_eq(&process, context.process);
+            let is_other = !Arc::ptr_eq(&process, context.process);
             if is_other && (info.si_code >= 0 || info.si_code == coffer_abi_types::signal::SI_TKILL) {
                 return Err(Errno::EPERM.into());
             }
@@ -75,7 +76,8 @@ pub fn sys_pidfd_getfd(fd: Fd, target: Fd, flags: u32, context: &mut Context<'_>
     let file = context.process.fds().get(fd)?;
     let process = file.downcast::<PidFile>().ok_or(Errno::EBADF)?.id().process().ok_or(Errno::ESRCH)?;
     let (own, other) = (context.process.credentials(), process.credentials());
-    let is_same = other.uid[..3].iter().all(|&uid| uid == own.uid[3])
+    let is_same = Arc::ptr_eq(&own.user, &other.user)
+        && other.uid[..3].iter().all(|&uid| uid == own.uid[3])
         && other.gid[..3].iter().all(|&gid| gid == own.gid[3])
         // Nor more rights than its own by way of the other's files (ptrace(2), PTRACE_MODE_ATTACH).
         && other.capabilities[0] & !own.capabilities[0] == 0;

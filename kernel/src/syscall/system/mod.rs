@@ -1,5 +1,6 @@
 //! Calls about the system as a whole.
 
+pub mod bpf;
 pub mod getrandom;
 pub mod hostname;
 pub mod reboot;

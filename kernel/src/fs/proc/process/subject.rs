@@ -134,9 +134,11 @@ impl Subject {
     }
 }
 
-/// The reader's file-system ids against the real, effective and saved ones; and no capability that the reader lacks.
+/// The reader's file-system ids against the real, effective and saved ones; and no capability that the reader lacks, which can be told in one user
+/// namespace only.
 fn is_same_user(reader: &Credentials, other: &Credentials) -> bool {
-    other.uid[..3].iter().all(|&uid| uid == reader.fsuid())
+    Arc::ptr_eq(&reader.user, &other.user)
+        && other.uid[..3].iter().all(|&uid| uid == reader.fsuid())
         && other.gid[..3].iter().all(|&gid| gid == reader.fsgid())
         && other.capabilities[0] & !reader.capabilities[0] == 0
 }
