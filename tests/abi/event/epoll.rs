@@ -23,6 +23,7 @@ cases!("event":
     epoll_reports_hangup_unasked,
     epoll_nests_and_refuses_loops,
     epoll_sets_that_nest_widely_hold_nobody_up,
+    epoll_sets_are_not_woken_by_too_many_ways,
     epoll_checks_its_arguments,
     epoll_returns_no_more_than_asked_and_takes_turns,
     epoll_works_across_threads,
@@ -255,5 +256,35 @@ fn epoll_sets_that_nest_widely_hold_nobody_up() -> Outcome {
             }
         }
     }
+    Ok(())
+}
+
+/// The same, from the top: each addition has few ways below it, but a write to the file that all lowest sets watch would go up by all of them.
+fn epoll_sets_are_not_woken_by_too_many_ways() -> Outcome {
+    const WIDTH: usize = 30;
+    let (reader, writer) = pipe()?;
+    let layers = (0..4)
+        .map(|_| (0..WIDTH).map(|_| set()).collect::<nix::Result<Vec<_>>>())
+        .collect::<nix::Result<Vec<_>>>()?;
+    let event = EpollEvent::new(EpollFlags::EPOLLIN, 7);
+    layers[3].iter().try_for_each(|lowest| lowest.add(&reader, event))?;
+    let (mut last_taken, mut is_refused) = (None, false);
+    for pair in layers.windows(2) {
+        for (upper, lower) in pair[0].iter().flat_map(|upper| pair[1].iter().map(move |lower| (upper, lower)))
+        {
+            match upper.add(&lower.0, event) {
+                Ok(()) => last_taken = Some((upper, lower)),
+                Err(Errno::EINVAL) => is_refused = true,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    check!(is_refused, "30 x 30 x 30 x 30 ways are taken");
+    write(&writer, b"x")?;
+    check_eq!(ready(&layers[3][0])?, [(7, EpollFlags::EPOLLIN)]);
+    // What is taken out makes room.
+    let (upper, lower) = last_taken.ok_or(Errno::ENOENT)?;
+    upper.delete(&lower.0)?;
+    upper.add(&lower.0, event)?;
     Ok(())
 }

@@ -17,6 +17,7 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use coffer_abi_types::event::epoll_event;
 use interest::{EPOLLEXCLUSIVE, EPOLLONESHOT, Interest, Ready};
+use nesting::Links;
 use ostd::sync::Mutex;
 
 /// What it is told apart by: the open file (its address) and the descriptor that it was added by.
@@ -28,6 +29,7 @@ pub struct Epoll {
     /// Also held while events are collected, so that changes and collecting do not mix.
     interests: Mutex<Interests>,
     ready: Arc<Ready>,
+    links: Links,
 }
 
 #[derive(Debug)]
@@ -40,19 +42,19 @@ struct Interests {
 impl Epoll {
     fn new() -> Self {
         let interests = Interests { by_key: BTreeMap::new(), sweep_at: 16 };
-        Self { interests: Mutex::new(interests), ready: Arc::new(Ready::new()) }
+        Self { interests: Mutex::new(interests), ready: Arc::new(Ready::new()), links: Links::default() }
     }
 
     /// Watches `file` (EPOLL_CTL_ADD).
     ///
     /// # Errors
-    /// EEXIST if it is watched under this descriptor, EPERM if it is always ready, ENOMEM.
+    /// EEXIST if it is watched under this descriptor, EPERM if it is always ready, ENOMEM; of sets those of [`nesting::link`].
     pub fn add(self: &Arc<Self>, file: &Arc<OpenFile>, fd: Fd, event: epoll_event) -> Result<()> {
         let pollee = file.ops().pollee().ok_or(Errno::EPERM)?;
         if ostd::mm::is_exhausted() {
             return Err(Errno::ENOMEM.into());
         }
-        let _nesting = nesting::check(self, file)?;
+        let link = of(file).map(|below| nesting::link(self, below)).transpose()?;
         let mut interests = self.interests.lock();
         let key = key(file, fd);
         if interests.by_key.contains_key(&key) {
@@ -63,6 +65,9 @@ impl Epoll {
         self.ready.reserve(interests.by_key.len() + 1)?;
         pollee.register(interest.as_observer(), super::IoEvents::all())?;
         interests.by_key.insert(key, interest.clone());
+        if let Some(link) = link {
+            link.keep();
+        }
         interest.look(file);
         Ok(())
     }
@@ -91,6 +96,9 @@ impl Epoll {
         let interest = interests.by_key.remove(&key(file, fd)).ok_or(Errno::ENOENT)?;
         interest.retire(file);
         drop(interests);
+        if let Some(below) = of(file) {
+            nesting::unlink(self, below);
+        }
         Ok(())
     }
 
