@@ -40,7 +40,7 @@ const SCRIPT: &str = "echo ready; word=$(echo CEVINGR_GB_GQ_01 | tr A-Z N-ZA-M);
 const IS_WRONG: i32 = 77;
 /// The module's own fault (tests/tdsim/module/src/end.rs).
 const MODULE_FAULT: u8 = 0x63;
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// What no error that was foreseen looks like.
 const ACCIDENTS: [&str; 10] = [
