@@ -79,7 +79,9 @@ impl Compose {
         let folder = self.docker.folder();
         let mut process = Command::new("/usr/bin/python3");
         process.arg("-B").arg(self.root.join("usr/bin/docker-compose"));
-        process.args(["--no-ansi", "--project-name", "project", "--file"]).arg(folder.join("compose.yaml"));
+        process
+            .args(["--ansi", "never", "--project-name", "project", "--file"])
+            .arg(folder.join("compose.yaml"));
         let libraries = ["usr/lib/python3/dist-packages", "usr/lib/python3.11"];
         let libraries = std::env::join_paths(libraries.map(|folder| self.root.join(folder)))?;
         process
@@ -90,6 +92,8 @@ impl Compose {
             .env("DOCKER_TLS_VERIFY", "1")
             .env("DOCKER_CERT_PATH", &self.certificates)
             .env("DOCKER_CONFIG", folder)
+            // It would speak TLS 1.2 and nothing else.
+            .env("COMPOSE_TLS_VERSION", "TLS")
             // Its HTTP library would prefer these to the authority that it was told.
             .env_remove("REQUESTS_CA_BUNDLE")
             .env_remove("CURL_CA_BUNDLE");
