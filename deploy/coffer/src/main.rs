@@ -70,7 +70,6 @@ enum Verb {
 }
 
 fn main() -> ExitCode {
-    output::end_with_the_reader();
     let arguments = Arguments::parse();
     let output = output::Output { is_json: arguments.json };
     let done = |()| ExitCode::SUCCESS;
@@ -90,8 +89,7 @@ fn main() -> ExitCode {
         Verb::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Arguments::command(), "coffer", &mut script);
-            print!("{}", String::from_utf8_lossy(&script));
-            Ok(ExitCode::SUCCESS)
+            output::say(&String::from_utf8_lossy(&script)).map(done)
         }
     };
     result.unwrap_or_else(|error| {

@@ -1,8 +1,9 @@
 //! What is printed: a moving line while something is waited for, and the result for people or as JSON.
 
-use std::io::{IsTerminal as _, stderr};
+use std::io::{ErrorKind, IsTerminal as _, Write as _, stderr, stdout};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
@@ -16,11 +17,12 @@ impl Output {
     /// Prints one result: `text` for people, `value` for programs.
     pub fn print(self, text: &str, value: &impl Serialize) -> anyhow::Result<()> {
         if self.is_json {
-            println!("{}", serde_json::to_string_pretty(value)?);
-        } else if !text.is_empty() {
-            println!("{text}");
+            say(&format!("{}\n", serde_json::to_string_pretty(value)?))
+        } else if text.is_empty() {
+            Ok(())
+        } else {
+            say(&format!("{text}\n"))
         }
-        Ok(())
     }
 }
 
@@ -57,19 +59,12 @@ impl Drop for Progress {
     }
 }
 
-/// Ends the program, rather than have it panic, where nobody reads what it prints: without a word if the reader went, as in `coffer ls | head -1`,
-/// and with one if it could not be written. std's print macros know no other way than to panic then.
-pub fn end_with_the_reader() {
-    let usual = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        let words = panic.payload_as_str().unwrap_or_default();
-        match words.strip_prefix("failed printing to stdout: ") {
-            Some(why) if why.starts_with("Broken pipe") => std::process::exit(0),
-            Some(why) => {
-                eprintln!("coffer: cannot print: {why}");
-                std::process::exit(1)
-            }
-            None => usual(panic),
-        }
-    }));
+/// Writes to standard output. Whoever reads that may go before the end, as in `coffer ls | head -1`: they have what they wanted, and the exit status still
+/// says what came of it. std's print macros know no other way than to panic then.
+pub fn say(text: &str) -> anyhow::Result<()> {
+    let mut output = stdout().lock();
+    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        result => result.context("cannot print"),
+    }
 }

@@ -70,9 +70,11 @@ pub fn boot_phase(machine: &Machine, docker: &Docker) -> anyhow::Result<()> {
 /// # Errors
 /// If something does, or a container cannot have its own.
 pub fn leave_of_the_initial_namespace(docker: &Docker) -> anyhow::Result<()> {
-    let unshare = ["--cap-add", "SYS_ADMIN", "test:latest", "unshare", "-p", "-f", "echo", "left"];
+    const TWICE: &str = "unshare -p -f true && unshare -p -f echo left";
+    let unshare = ["--cap-add", "SYS_ADMIN", "test:latest", "sh", "-c", TWICE];
     let inside = docker.ok(&[&["run", "--rm"][..], &unshare].concat())?;
     ensure!(inside.trim() == "left", "{inside:?}");
+    // There is leave for one: its own start, which was measured, and for which it did not have to leave.
     let outside = docker.run(&[&["run", "--rm", "--pid", "host"][..], &unshare].concat())?;
     ensure!(outside.code != Some(0) && outside.stderr.contains("not permitted"), "{outside:?}");
     Ok(())

@@ -10,6 +10,8 @@ use coffer_image_builder::measure::Loading;
 
 use super::image::{mrtd_of, read};
 
+use crate::output::say;
+
 #[derive(Debug, clap::Subcommand)]
 pub enum Verb {
     /// Print a policy that accepts the one image that a manifest is about, on a firmware.
@@ -68,8 +70,7 @@ pub fn main(Verb::Init(arguments): &Verb) -> anyhow::Result<()> {
     let text = policy(&manifest, &mrtd, ways)?;
     // What is printed is a policy, whatever was in the manifest.
     Policy::from_toml(&text)?;
-    print!("{text}");
-    Ok(())
+    say(&text)
 }
 
 fn policy(manifest: &Manifest, mrtd: &[String], ways: &[Way]) -> anyhow::Result<String> {
