@@ -30,6 +30,7 @@ pub fn measure(artifacts: &Artifacts) -> anyhow::Result<f64> {
         ports: Vec::new(),
         configuration: None,
         trust_domain: None,
+        workload: None,
     }
     .launch()?;
     let client = client::on_path().map_or_else(|| client::debian(&root.join("target/clients")), Ok)?;
