@@ -26,6 +26,13 @@ pub fn busybox_file() -> anyhow::Result<Vec<u8>> {
         .with_context(|| format!("{BUSYBOX} is missing: it is in the package busybox-static"))
 }
 
+/// A program alone, as `/abi`, and a folder for it to work in.
+#[must_use]
+pub fn program(bytes: &[u8]) -> Image {
+    let layer = Layer::new().file("abi", 0o755, bytes).directory("etc", 0o755).directory("tmp", 0o1777);
+    Image::new(json!({ "Cmd": ["/abi"] })).layer(layer, Compression::Plain)
+}
+
 fn config(command: &[&str]) -> Value {
     json!({ "Cmd": command, "Env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"] })
 }

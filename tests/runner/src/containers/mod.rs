@@ -1,8 +1,10 @@
 //! Real images on machines of every shape.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use coffer_harness::control::Run;
 use coffer_harness::images::Recipe;
 use coffer_harness::{Artifacts, DiskBus};
@@ -12,6 +14,7 @@ use crate::machine::{self, Outcome, Setting};
 use crate::programs;
 use crate::suite::Suite;
 
+mod escapes;
 mod images;
 mod network;
 mod options;
@@ -35,6 +38,8 @@ enum Picture {
     Busybox,
     BusyboxArchive,
     Layered,
+    /// The program of the ABI cases.
+    Cases,
     /// One of [`debian`]'s.
     Packages(Recipe),
 }
@@ -55,7 +60,8 @@ pub fn add(suite: &mut Suite, artifacts: &Artifacts) -> anyhow::Result<()> {
         .chain(shell::tests())
         .chain(python::tests())
         .chain(servers::tests())
-        .chain(network::tests());
+        .chain(network::tests())
+        .chain(escapes::tests());
     add_all(suite, artifacts, "container", tests);
     Ok(())
 }
@@ -124,6 +130,10 @@ impl Picture {
         match self {
             Self::Busybox => write_layout(small::busybox()?)?,
             Self::Layered => write_layout(small::layered()?)?,
+            Self::Cases => {
+                let program = programs::build("coffer-abi")?;
+                write_layout(small::program(&fs::read(program).context("cannot read the ABI program")?))?;
+            }
             Self::BusyboxArchive => small::busybox()?.docker_archive().write_tar(&path)?,
             Self::Packages(recipe) => return cached(&recipe),
         }
