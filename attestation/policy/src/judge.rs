@@ -87,9 +87,9 @@ pub fn judge(verification: &Verification, policy: &Policy, circumstances: &Circu
     judge.quote(CheckName::PolicyServiceTd, |quote| service_td(quote, &policy.td));
     judge.quote(CheckName::PolicyHostDeclared, |quote| host_declared(quote, &policy.td));
     judge.quote(CheckName::PolicyImage, |quote| image(quote, &policy.images));
-    judge.quote(CheckName::PolicyRuntime, |quote| runtime(quote, &policy.runtime));
+    judge.quote(CheckName::PolicyRuntime, |quote| runtime(quote, policy));
     judge.quote(CheckName::PolicyLogs, |quote| logs(quote, policy));
-    judge.quote(CheckName::PolicyBinding, |quote| binding(quote, circumstances.bound_to.as_ref()));
+    judge.quote(CheckName::PolicyBinding, |quote| binding(quote, policy, circumstances.bound_to.as_ref()));
     judge.platform(CheckName::PolicyMachine, |platform| machine(platform, &policy.machine));
     judge.quote(CheckName::PolicyFreshness, |_| freshness(policy, circumstances));
     judge.note(CheckName::PolicyPlainVm, Some(Nothing("the machine shows a quote")));
@@ -297,20 +297,41 @@ fn difference(quote: &Established, image: &Image) -> Option<&'static str> {
     .map(|(name, ..)| name)
 }
 
-fn runtime(quote: &Established, policy: &RuntimePolicy) -> Finding {
+/// A policy that lists images says something of what ran on them, even if it has no word of the runtime: no container was exposed. Whoever keeps the log
+/// back, or boots the image to do something else than to be a machine of containers, has nothing that says so.
+fn runtime(quote: &Established, policy: &Policy) -> Finding {
+    let is_bound = !policy.images.is_empty();
+    let policy = &policy.runtime;
+    let must_be_known = !policy.is_silent() || (is_bound && !policy.exposed_containers);
     let Some(runtime) = &quote.runtime else {
-        return match policy.is_silent() {
-            true => Nothing("the policy says nothing of what the runtime measured"),
-            false => Fails("there is no runtime log that explains RTMR3".to_owned()),
+        return match must_be_known {
+            false => Nothing("the policy says nothing of what the runtime measured"),
+            true => Fails("there is no runtime log that explains RTMR3".to_owned()),
         };
     };
-    if !runtime.is_booted && !policy.is_silent() {
+    if !runtime.is_booted && must_be_known {
         return Fails("the machine was still booting when the quote was made".to_owned());
     }
-    match runtime.events.iter().find_map(|event| unwanted(event, policy)) {
+    let unwanted = runtime.events.iter().find_map(|event| unwanted(event, policy));
+    match unwanted.or_else(|| missing(runtime, policy)) {
         Some(what) => Fails(what),
-        None if policy.is_silent() => Nothing("the policy says nothing of what the runtime measured"),
+        None if policy.is_silent() => Nothing("the policy lists nothing of what the runtime measured"),
         None => Holds(format!("all {} events of the runtime are listed", count(runtime))),
+    }
+}
+
+/// What the policy lists and the machine's mode has not measured at all. A machine has either a workload or an authority for its clients, so a policy that lists
+/// both takes either.
+fn missing(runtime: &RuntimeState, policy: &RuntimePolicy) -> Option<String> {
+    let (workloads, authorities) = (!policy.workloads.is_empty(), !policy.client_authorities.is_empty());
+    let is_open = runtime.events.iter().any(|event| matches!(event, RuntimeEvent::ClientAuthority(_)));
+    let is_sealed = runtime.events.iter().any(|event| matches!(event, RuntimeEvent::Workload(_)));
+    if workloads && !is_sealed && !(authorities && is_open) {
+        Some("the machine has no workload of its own, and the policy lists workloads".to_owned())
+    } else if authorities && !is_open && !(workloads && is_sealed) {
+        Some("the machine has no authority for clients, and the policy lists authorities".to_owned())
+    } else {
+        None
     }
 }
 
@@ -367,6 +388,8 @@ fn logs(quote: &Established, policy: &Policy) -> Finding {
         Fails("the policy asks for an event log that explains RTMR0 to RTMR2".to_owned())
     } else if logs.runtime_log && quote.runtime.is_none() {
         Fails("the policy asks for a runtime log that explains RTMR3".to_owned())
+    } else if logs.runtime_log && quote.runtime.as_ref().is_some_and(|runtime| !runtime.is_booted) {
+        Fails("the policy asks for a runtime log, and this one ends before the machine was up".to_owned())
     } else if logs.event_log || logs.runtime_log {
         Holds("the logs that the policy asks for are there".to_owned())
     } else {
@@ -376,16 +399,15 @@ fn logs(quote: &Established, policy: &Policy) -> Finding {
 
 /// A container that was given what quotes come from can have any REPORTDATA, with a key of its own or another container's id. It cannot have them in
 /// the log.
-fn binding(quote: &Established, bound_to: Option<&BoundTo>) -> Finding {
+fn binding(quote: &Established, policy: &Policy, bound_to: Option<&BoundTo>) -> Finding {
     let Some(bound_to) = bound_to else {
         return Nothing("nobody said which key or container the quote is bound to");
     };
     let Some(runtime) = &quote.runtime else {
-        return match quote.rtmr.last().is_none_or(|rtmr3| rtmr3.bytes().all(|digit| digit == b'0')) {
+        let is_unused = quote.rtmr.last().is_none_or(|rtmr3| is_zero(rtmr3));
+        return match is_unused && policy.images.is_empty() {
             true => Nothing("RTMR3 is zero: no runtime has measured a key or container"),
-            false => Fails(
-                "no runtime log explains RTMR3, which would say whose key or container it is".to_owned(),
-            ),
+            false => Fails("no runtime log says whose key or container it is".to_owned()),
         };
     };
     match bound_to {

@@ -67,6 +67,7 @@ fn a_policy_of_a_manifest_is_a_policy() {
     assert!(output.status.success(), "{output:?}");
     let text = String::from_utf8(output.stdout).unwrap();
     let policy = Policy::from_toml(&text).unwrap();
+    assert!(policy.logs.runtime_log);
     let images: Vec<&str> = policy.images.iter().map(|image| image.name.as_str()).collect();
     assert_eq!(
         images,

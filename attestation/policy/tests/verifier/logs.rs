@@ -303,6 +303,72 @@ fn what_the_runtime_measured_is_held_against_the_policy() {
     }
 }
 
+/// Each list alone against the mode that measures no such thing: what is not there is not what is wanted.
+#[test]
+fn a_list_wants_what_it_is_about() {
+    let name = CheckName::PolicyRuntime;
+    let workloads = format!("workloads = ['{}']", "04".repeat(48));
+    let authorities = format!("client-authorities = ['{}']", "03".repeat(48));
+    let with = |scene: &mut Scene, lists: &[&str], mode: Mode| {
+        scene.policy(&with_image(scene, &format!("[runtime]\n{}", lists.join("\n"))));
+        with_events(scene, &running(mode));
+    };
+    accepted(|scene| with(scene, &[&workloads], Mode::Sealed));
+    refused(name, |scene| with(scene, &[&workloads], Mode::Open));
+    accepted(|scene| with(scene, &[&authorities], Mode::Open));
+    refused(name, |scene| with(scene, &[&authorities], Mode::Sealed));
+    // A machine has one of the two only, so both lists take either, each by its own.
+    for mode in [Mode::Open, Mode::Sealed] {
+        accepted(|scene| with(scene, &[&workloads, &authorities], mode));
+    }
+    let others = workloads.replace("04", "03");
+    refused(name, |scene| with(scene, &[&others, &authorities], Mode::Sealed));
+    // Every mode has a configuration.
+    for mode in [Mode::Open, Mode::Sealed] {
+        let configurations = format!("configurations = ['{}']", "02".repeat(48));
+        refused(name, |scene| with(scene, &[&configurations], mode));
+    }
+}
+
+/// That no container was exposed is a promise of every policy with an image, which only a log keeps; whoever holds the log back gets nowhere.
+#[test]
+fn a_runtime_log_that_was_kept_back() {
+    let exposed = || {
+        let RuntimeEvent::ContainerStart(start) = container() else { return container() };
+        RuntimeEvent::ContainerStart(ContainerStart { isolation: Isolation::Exposed, ..start })
+    };
+    let with = |scene: &mut Scene, policy: &str| {
+        with_events(scene, &[running(Mode::Open), vec![exposed()]].concat());
+        scene.policy(&with_image(scene, policy));
+    };
+    refused(CheckName::PolicyRuntime, |scene| with(scene, ""));
+    refused(CheckName::PolicyRuntime, |scene| {
+        with(scene, "");
+        scene.runtime_log = None;
+    });
+    accepted(|scene| {
+        with(scene, "runtime.exposed-containers = true");
+        scene.runtime_log = None;
+    });
+    // Nor is a log of nothing one: that of a machine which never was one of containers, or was not yet.
+    refused(CheckName::PolicyRuntime, |scene| {
+        with(scene, "");
+        with_events(scene, &[]);
+    });
+    for length in 0..5 {
+        refused(CheckName::PolicyLogs, |scene| {
+            scene.policy("logs.runtime-log = true");
+            with_events(scene, &boot(Mode::Open)[..length]);
+        });
+    }
+    // A key that no runtime measured is not a listed image's.
+    refused(CheckName::PolicyBinding, |scene| {
+        scene.policy(&with_image(scene, "runtime.exposed-containers = true"));
+        scene.circumstances.bound_to = Some(BoundTo::TlsKey(KEY));
+    });
+    accepted(|scene| scene.circumstances.bound_to = Some(BoundTo::TlsKey(KEY)));
+}
+
 /// A policy that wants the scene's image as well.
 fn with_image(scene: &Scene, policy: &str) -> String {
     let (mrtd, rtmr1) = (hex::encode(scene.td.mr_td), hex::encode(scene.td.rtmr[1]));

@@ -75,7 +75,7 @@ pub fn main(Verb::Init(arguments): &Verb) -> anyhow::Result<()> {
 
 fn policy(manifest: &Manifest, mrtd: &[String], ways: &[Way]) -> anyhow::Result<String> {
     let mut text = String::from(
-        "# What may run on a machine: one image, on one firmware. All else that can be asked for is in docs/attestation.md, \"The policy\".\n",
+        "# What may run on a machine: one image, on one firmware. All else that can be asked for is in docs/attestation.md, \"The policy\".\n\n[logs]\nruntime-log = true\n",
     );
     for way in ways {
         let name = way.loading().name();
