@@ -1,5 +1,6 @@
 //! Start: mount, write what the shim needs, create through it, connect, run.
 
+use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -155,25 +156,32 @@ impl Engine {
         };
         write_json(&entry.folder.join(BUNDLE), &bundle)?;
         self.measure_start(&record, &bundle.spec)?;
-        self.launch(entry)
+        self.launch(entry, &bundle)
     }
 
-    /// Runs the shim up to the created container.
-    fn launch(&self, entry: &Entry) -> Result<i32, Error> {
+    /// Runs the shim up to the created container. It hears by a pipe what was measured, not from a file that may be another by now.
+    fn launch(&self, entry: &Entry, bundle: &Bundle) -> Result<i32, Error> {
+        let bundle = serde_json::to_vec(bundle)
+            .map_err(|source| Error::Stored { what: "what the shim is started with".to_owned(), source })?;
         let (program, args) = self
             .inner
             .settings
             .helper
             .split_first()
             .ok_or_else(|| Error::Invalid("no helper is set".to_owned()))?;
-        let output = Command::new(program)
+        let mut shim = Command::new(program)
             .args(args)
             .arg("shim")
             .arg(&entry.folder)
-            .stdin(Stdio::null())
-            .stderr(Stdio::inherit())
-            .output()
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
             .map_err(Error::system("run the shim"))?;
+        // It reads all of it before it says anything; what one that ended early did not read, its status explains.
+        if let Some(mut pipe) = shim.stdin.take() {
+            let _ = pipe.write_all(&bundle);
+        }
+        let output = shim.wait_with_output().map_err(Error::system("run the shim"))?;
         match serde_json::from_slice(&output.stdout) {
             Ok(Reply::Started { pid }) => Ok(pid),
             Ok(Reply::Error { message, code }) => Err(Error::Start { message, code }),

@@ -27,11 +27,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use self::log::Log;
-use self::protocol::{BUNDLE, Bundle, Reply, SOCKET};
+use self::protocol::{Bundle, Reply, SOCKET};
 use self::session::Session;
 use crate::Error;
 
-/// Runs the shim of the container in `folder`. Returns in the process that the engine started once the container is created, or could not
+/// Runs the shim of the container in `folder`, with the [`Bundle`] at its standard input. Returns in the process that the engine started once the container is created, or could not
 /// be, having printed a [`Reply`]; the shim proper goes on behind it.
 #[must_use]
 pub fn main(folder: &Path) -> ExitCode {
@@ -50,7 +50,7 @@ pub fn main(folder: &Path) -> ExitCode {
 
 /// Forks the shim proper and waits for its word.
 fn launch(folder: &Path) -> Result<Reply, Error> {
-    let bundle: Bundle = read_json(&folder.join(BUNDLE))?;
+    let bundle: Bundle = read_bundle(io::stdin().lock())?;
     let (answer, word) = {
         let (read_end, write_end) =
             rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(Error::system("create a pipe"))?;
@@ -70,6 +70,13 @@ fn launch(folder: &Path) -> Result<Reply, Error> {
     io::BufReader::new(answer).read_until(b'\n', &mut bytes).map_err(Error::system("hear from the shim"))?;
     serde_json::from_slice(&bytes)
         .map_err(|source| Error::Stored { what: "answer of the shim".to_owned(), source })
+}
+
+fn read_bundle(mut from: impl io::Read) -> Result<Bundle, Error> {
+    let mut bytes = Vec::new();
+    from.read_to_end(&mut bytes).map_err(Error::system("read what the shim is started with"))?;
+    serde_json::from_slice(&bytes)
+        .map_err(|source| Error::Stored { what: "what the shim is started with".to_owned(), source })
 }
 
 /// The shim proper: creates, says so, serves.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub const SOCKET: &str = "shim";
 /// How the container ended, as [`Exit`].
 pub const EXIT: &str = "exit.json";
-/// What the shim is started with, as [`Bundle`].
+/// What the shim was started with, as [`Bundle`], for later processes in the container.
 pub const BUNDLE: &str = "bundle.json";
 
 /// Everything that a shim needs to know.
