@@ -3,9 +3,11 @@
 //! The machine is asked over TLS. Nobody vouches for its key but the quote, which is bound to that key and to a nonce of ours; so any certificate will do,
 //! and what counts is the key that the connection was made with.
 
+use std::fmt;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::path::Path;
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
@@ -23,6 +25,10 @@ use crate::tls;
 
 /// How long one step of the conversation may take. A host may take 30 seconds for a quote, and others may have asked before.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long a machine is asked again that says that too many ask, and the pause between.
+const INSISTENCE: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Reads a file.
 pub fn load(path: &Path) -> anyhow::Result<Held> {
@@ -54,6 +60,18 @@ pub struct Host {
     pub address: String,
 }
 
+/// The machine answers 429.
+#[derive(Debug)]
+struct Busy;
+
+impl fmt::Display for Busy {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("too many ask it for evidence: try again later")
+    }
+}
+
+impl std::error::Error for Busy {}
+
 /// What a machine answers.
 #[derive(Debug)]
 pub struct Answer {
@@ -71,8 +89,18 @@ impl Host {
         Ok((answer, verdict))
     }
 
-    /// Asks for evidence with a new nonce.
+    /// Asks for evidence with a new nonce, and again for a while if too many ask.
     pub fn ask(&self) -> anyhow::Result<Answer> {
+        let start = Instant::now();
+        loop {
+            match self.ask_once() {
+                Err(error) if error.is::<Busy>() && start.elapsed() < INSISTENCE => sleep(PAUSE),
+                result => return result,
+            }
+        }
+    }
+
+    fn ask_once(&self) -> anyhow::Result<Answer> {
         let mut nonce = [0; NONCE_LENGTH];
         let random = ring::default_provider().secure_random.fill(&mut nonce);
         random.ok().context("this computer has no random numbers")?;
@@ -133,8 +161,10 @@ fn body(answer: &[u8]) -> anyhow::Result<&[u8]> {
     let end = answer.windows(4).position(|window| window == b"\r\n\r\n").context("it does not speak HTTP")?;
     let (head, body) = (&answer[..end], &answer[end + 4..]);
     let status = head.strip_prefix(b"HTTP/1.1 ").and_then(|rest| rest.get(..3)).unwrap_or_default();
-    if status == b"200" {
-        return Ok(body);
+    match status {
+        b"200" => return Ok(body),
+        b"429" => bail!(Busy),
+        _ => {}
     }
     let message = serde_json::from_slice::<serde_json::Value>(body).ok();
     let message = message.as_ref().and_then(|json| json["message"].as_str()).unwrap_or_default();

@@ -1,7 +1,8 @@
 //! [`Endpoint`]: what the machine is and runs, for whoever asks (docs/attestation.md, "From a machine"). Read-only, and the only thing that strangers
 //! get an answer from: `GET /v1/evidence?nonce=…`.
 //!
-//! A quote costs the host: they are made one at a time and not too fast ([`Pace`]), and few may wait for one. On the network a quote is bound to the TLS
+//! A quote costs the host: the machine makes one at a time and not too fast ([`Pace`]), and few may wait for one; strangers and containers have places of
+//! their own, so that neither keeps the other out. On the network a quote is bound to the TLS
 //! key of the connection; by a container's own socket, to that container's id ([`Sockets`]).
 
 use std::collections::HashMap;
@@ -26,7 +27,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::body::{self, Body};
 use crate::call::{Answer, Query, json, typed};
 use crate::failure::Failure;
-use crate::serve::{self, Service};
+use crate::serve::{self, Budget, Service};
 
 /// Whether the machine is up, as docker's API has it.
 const PING: &str = "/_ping";
@@ -37,7 +38,7 @@ const PATH: &str = "/v1/evidence";
 /// The least time from one quote to the next.
 const SPACING: Duration = Duration::from_millis(100);
 
-/// How many may wait for a quote.
+/// How many strangers may wait for a quote, and how many containers.
 const WAITING: usize = 16;
 
 /// Answers those who ask for evidence.
@@ -57,19 +58,26 @@ pub enum Subject {
     Container([u8; 32]),
 }
 
-/// Who may ask for a quote now.
+/// Who may ask for a quote now: one for the whole machine.
 #[derive(Debug)]
-struct Pace {
+pub struct Pace {
     turn: Semaphore,
-    places: Semaphore,
+    strangers: Semaphore,
+    containers: Semaphore,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        let places = || Semaphore::new(WAITING);
+        Self { turn: Semaphore::new(1), strangers: places(), containers: places() }
+    }
 }
 
 impl Endpoint {
     /// One that shows this machine.
     #[must_use]
-    pub fn new(machine: Machine, subject: Subject) -> Self {
-        let pace = Pace { turn: Semaphore::new(1), places: Semaphore::new(WAITING) };
-        Self { machine, subject, pace: Arc::new(pace) }
+    pub fn new(machine: Machine, subject: Subject, pace: Arc<Pace>) -> Self {
+        Self { machine, subject, pace }
     }
 
     async fn route(self, request: Request<Incoming>) -> Answer {
@@ -84,7 +92,11 @@ impl Endpoint {
             return Err(Failure::not_found(format!("there is {PATH} only")));
         }
         let report_data = self.subject.report_data(&Query::parse(request.uri().query()))?;
-        let Ok(_place) = self.pace.places.try_acquire() else {
+        let places = match self.subject {
+            Subject::TlsKey(_) => &self.pace.strangers,
+            Subject::Container(_) => &self.pace.containers,
+        };
+        let Ok(_place) = places.try_acquire() else {
             let message = "too many ask for evidence: try again in a second".to_owned();
             return Err(Failure { status: StatusCode::TOO_MANY_REQUESTS, message });
         };
@@ -159,6 +171,7 @@ fn bytes(query: &Query, key: &str) -> Option<Vec<u8>> {
 #[derive(Debug)]
 pub struct Sockets {
     machine: Machine,
+    pace: Arc<Pace>,
     runtime: Handle,
     served: Mutex<HashMap<String, AbortHandle>>,
 }
@@ -166,8 +179,8 @@ pub struct Sockets {
 impl Sockets {
     /// None yet. They are served by this runtime.
     #[must_use]
-    pub fn new(machine: Machine, runtime: Handle) -> Self {
-        Self { machine, runtime, served: Mutex::default() }
+    pub fn new(machine: Machine, pace: Arc<Pace>, runtime: Handle) -> Self {
+        Self { machine, pace, runtime, served: Mutex::default() }
     }
 
     fn served(&self) -> MutexGuard<'_, HashMap<String, AbortHandle>> {
@@ -179,7 +192,7 @@ impl Attend for Sockets {
     fn attend(&self, container: &str, socket: &Path) -> io::Result<()> {
         let id = hex::decode(container).ok().and_then(|id| id.try_into().ok());
         let id = id.ok_or(io::ErrorKind::InvalidInput)?;
-        let endpoint = Endpoint::new(self.machine.clone(), Subject::Container(id));
+        let endpoint = Endpoint::new(self.machine.clone(), Subject::Container(id), Arc::clone(&self.pace));
         // An earlier engine's.
         match fs::remove_file(socket) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -191,7 +204,7 @@ impl Attend for Sockets {
         };
         // Any user in the container may ask; nobody outside of it reaches the file.
         fs::set_permissions(socket, Permissions::from_mode(0o666))?;
-        let serving = self.runtime.spawn(serve::unix(listener, endpoint));
+        let serving = self.runtime.spawn(serve::unix(listener, endpoint, Budget::CONTAINER));
         if let Some(earlier) = self.served().insert(container.to_owned(), serving.abort_handle()) {
             earlier.abort();
         }

@@ -15,6 +15,7 @@ use runtime_image::Store;
 use runtime_measure::{Client, ClientError, RuntimeEvent};
 use runtime_registry::{Registries, Registry};
 use runtime_workload::Workload;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustls::pki_types::CertificateDer;
 use sha2::{Digest as _, Sha384};
 use tokio::net::{TcpListener, UnixListener};
@@ -23,16 +24,19 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_rustls::TlsAcceptor;
 
 use crate::Api;
-use crate::evidence::{Endpoint, Sockets, Subject};
+use crate::evidence::{Endpoint, Pace, Sockets, Subject};
 use crate::images::StoredImages;
 use crate::sealed;
-use crate::serve::{self, Identity, TlsError};
+use crate::serve::{self, Budget, Identity, TlsError};
 
 /// Where PID 1 puts the configuration that it has checked.
 const CONFIGURATION: &str = "/run/coffer/coffer.toml";
 
 /// Where PID 1 writes what it measures.
 const RUNTIME_LOG: &str = "/run/coffer/runtime.log";
+
+/// How many descriptors the engine would like to have open at a time: some for each container and client.
+const DESCRIPTORS: u64 = 65_536;
 
 /// What the process serves, and from where.
 #[derive(Debug)]
@@ -147,13 +151,26 @@ impl Options {
     }
 }
 
+/// Takes as many descriptors as the machine gives, up to a limit. Containers' own limit is in what they were started with.
+fn raise_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = limit.maximum.map_or(DESCRIPTORS, |most| most.min(DESCRIPTORS));
+    if limit.current.is_some_and(|current| current < wanted)
+        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), ..limit })
+    {
+        eprintln!("coffer: the engine keeps its limit of open files: {error}");
+    }
+}
+
 async fn serve(options: Options) -> Result<(), Error> {
+    raise_descriptors();
     let mut stop = signal(SignalKind::terminate()).map_err(system("wait for signals"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(system("wait for signals"))?;
     fs::create_dir_all(&options.folder).map_err(system(format!("create `{}`", options.folder.display())))?;
     // Before anything is measured that could make it look as if it ran.
     let workload = options.workload.as_deref().map(Workload::parse).transpose()?;
     let images = Store::open(&options.folder.join("images"))?;
+    let pace = Arc::new(Pace::default());
     let engine = Engine::open(Settings {
         folder: options.folder.clone(),
         helper: options.helper.clone(),
@@ -161,7 +178,7 @@ async fn serve(options: Options) -> Result<(), Error> {
         images: Arc::new(StoredImages(images.clone())),
         measuring: options.measuring.clone(),
         attending: options.evidence.as_ref().map(|(_, machine)| {
-            let sockets = Sockets::new(machine.clone(), Handle::current());
+            let sockets = Sockets::new(machine.clone(), Arc::clone(&pace), Handle::current());
             Arc::new(sockets) as Arc<dyn Attend>
         }),
     });
@@ -174,11 +191,11 @@ async fn serve(options: Options) -> Result<(), Error> {
         let _ = fs::remove_file(path);
         let listener = UnixListener::bind(path).map_err(system(format!("listen on `{}`", path.display())))?;
         eprintln!("coffer: api on {}", path.display());
-        tokio::spawn(serve::unix(listener, api.clone()));
+        tokio::spawn(serve::unix(listener, api.clone(), Budget::CLIENTS));
     }
     let identity = identity(&options)?;
     if let Some((address, machine)) = &options.evidence {
-        show(*address, machine, &identity).await?;
+        show(*address, machine, &identity, pace).await?;
     }
     if let Some(measuring) = &options.measuring {
         measuring.measure(&RuntimeEvent::BootEnd)?;
@@ -223,13 +240,19 @@ fn identity(options: &Options) -> Result<Identity, Error> {
 }
 
 /// Shows the machine to whoever asks.
-async fn show(address: SocketAddr, machine: &Machine, identity: &Identity) -> Result<(), Error> {
+async fn show(
+    address: SocketAddr,
+    machine: &Machine,
+    identity: &Identity,
+    pace: Arc<Pace>,
+) -> Result<(), Error> {
     let subject = Subject::TlsKey(identity.public_key()?.into());
-    let endpoint = Endpoint::new(machine.clone(), subject);
+    let endpoint = Endpoint::new(machine.clone(), subject, pace);
     let (listener, address) = bind(address).await?;
     // `coffer launch` reads this line, and the API's.
     println!("coffer: evidence on {address}, certificate sha256:{}", identity.fingerprint());
-    tokio::spawn(serve::tcp(listener, TlsAcceptor::from(serve::open_config(identity)?), endpoint));
+    let acceptor = TlsAcceptor::from(serve::open_config(identity)?);
+    tokio::spawn(serve::tcp(listener, acceptor, endpoint, Budget::STRANGERS));
     Ok(())
 }
 
@@ -238,7 +261,7 @@ async fn listen(address: SocketAddr, options: &Options, identity: &Identity, api
     let tls = serve::config(identity, options.client_authorities.iter().cloned())?;
     let (listener, address) = bind(address).await?;
     println!("coffer: api on {address}, certificate sha256:{}", identity.fingerprint());
-    tokio::spawn(serve::tcp(listener, TlsAcceptor::from(tls), api));
+    tokio::spawn(serve::tcp(listener, TlsAcceptor::from(tls), api, Budget::CLIENTS));
     Ok(())
 }
 

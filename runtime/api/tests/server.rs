@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use coffer_engine::{Engine, Settings};
-use runtime_api::serve::{self, Identity};
+use runtime_api::evidence::{Endpoint, Pace, Subject};
+use runtime_api::serve::{self, Budget, Identity};
 use runtime_api::{Api, images::StoredImages};
 use runtime_image::Store;
 use runtime_registry::Registries;
@@ -52,8 +53,23 @@ impl Machine {
     /// Serves on a unix socket; gives its path.
     fn unix(&self) -> std::path::PathBuf {
         let path = self.folder.path().join("api.sock");
-        tokio::spawn(serve::unix(UnixListener::bind(&path).unwrap(), self.api.clone()));
+        tokio::spawn(serve::unix(UnixListener::bind(&path).unwrap(), self.api.clone(), Budget::CLIENTS));
         path
+    }
+
+    /// Shows the machine to whoever asks.
+    async fn evidence(&self) -> (std::net::SocketAddr, Identity) {
+        let identity = Identity::generate(&["127.0.0.1".to_owned()]).unwrap();
+        let log = self.folder.path().join("runtime.log");
+        std::fs::write(&log, attestation_evidence::RUNTIME_LOG_MAGIC).unwrap();
+        let subject = Subject::TlsKey(identity.public_key().unwrap().into());
+        let endpoint =
+            Endpoint::new(runtime_evidence::Machine::new(&log, None), subject, Arc::new(Pace::default()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let acceptor = TlsAcceptor::from(serve::open_config(&identity).unwrap());
+        tokio::spawn(serve::tcp(listener, acceptor, endpoint, Budget::STRANGERS));
+        (address, identity)
     }
 
     /// Serves TLS for clients that `authority` vouches for.
@@ -62,7 +78,7 @@ impl Machine {
         let config = serve::config(&identity, std::iter::once(authority.certificate.clone())).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(serve::tcp(listener, TlsAcceptor::from(config), self.api.clone()));
+        tokio::spawn(serve::tcp(listener, TlsAcceptor::from(config), self.api.clone(), Budget::CLIENTS));
         (address, identity)
     }
 }
@@ -322,6 +338,56 @@ async fn a_thousand_half_open_connections_hurt_nobody() {
     let answer = timeout(Duration::from_secs(5), exchange(known, PING)).await.expect("an answer in time");
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     drop(half_open);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_with_idle_connections_shut_nobody_out() {
+    let machine = Machine::new().await;
+    let (ca, client) = authority_and_client();
+    let (api, server) = machine.tls(&Identity { certificate: ca, key: client.1.clone_key() }).await;
+    let (evidence, shown) = machine.evidence().await;
+    let mut idle = Vec::new();
+    for _ in 0..200 {
+        idle.push(connect(evidence, &shown.certificate, None).await.unwrap());
+    }
+
+    let known = connect(api, &server.certificate, Some(client)).await.unwrap();
+    let answer = timeout(Duration::from_secs(5), exchange(known, PING)).await.expect("an answer in time");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let asking = format!(
+        "GET /v1/evidence?nonce={} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        "0f".repeat(32)
+    );
+    let stranger = connect(evidence, &shown.certificate, None).await.unwrap();
+    let answer = exchange(stranger, asking.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("runtime-log"), "{answer}");
+
+    // Of the idle ones the newest are open still, and not for long.
+    let mut open = 0;
+    for stream in &mut idle {
+        if timeout(Duration::from_millis(5), stream.read(&mut [0])).await.is_err() {
+            open += 1;
+        }
+    }
+    assert!((1..=64).contains(&open), "{open} idle connections are open");
+    let newest = idle.last_mut().unwrap();
+    assert!(timeout(Duration::from_secs(12), newest.read(&mut [0])).await.is_ok(), "idle and open");
+}
+
+#[tokio::test]
+async fn connections_end_with_their_socket() {
+    let machine = Machine::new().await;
+    let path = machine.folder.path().join("evidence.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    let serving = tokio::spawn(serve::unix(listener, machine.api.clone(), Budget::CONTAINER));
+    let mut stream = UnixStream::connect(&path).await.unwrap();
+    stream.write_all(b"GET /_ping HTTP/1.1\r\nHost: docker\r\n\r\n").await.unwrap();
+    let mut answer = [0; 4096];
+    let count = timeout(PATIENCE, stream.read(&mut answer)).await.unwrap().unwrap();
+    assert!(answer[..count].starts_with(b"HTTP/1.1 200"));
+    serving.abort();
+    let ended = timeout(Duration::from_secs(2), stream.read(&mut answer)).await.expect("it is closed");
+    assert!(matches!(ended, Ok(0) | Err(_)), "{ended:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

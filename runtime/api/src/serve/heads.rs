@@ -24,6 +24,8 @@ const IDLE: u8 = 0;
 const HEAD: u8 = 1;
 /// A head was read, and its request is being served.
 const SERVING: u8 = 2;
+/// Its answer is being sent.
+const SENDING: u8 = 3;
 
 /// What a connection is at. The connection and the requests on it share one.
 #[derive(Clone, Debug, Default)]
@@ -37,7 +39,18 @@ impl Stage {
 
     /// A body at whose end the next head may begin.
     pub fn until_sent(&self, body: Body) -> Body {
+        self.0.store(SENDING, Ordering::Relaxed);
         Last { inner: body, stage: self.clone() }.boxed_unsync()
+    }
+
+    /// Whether no whole request has come since the last answer.
+    pub fn is_idle(&self) -> bool {
+        matches!(self.0.load(Ordering::Relaxed), IDLE | HEAD)
+    }
+
+    /// Whether nothing but the client is waited for, which is to take its answer.
+    pub fn is_sending(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == SENDING
     }
 }
 

@@ -2,11 +2,12 @@
 //!
 //! Nobody is known before TLS is done, so a handshake has little time, and only so many go on at once: when one more comes, the
 //! oldest goes, so that a flood of half-open connections cannot keep an honest client out, whose handshake is short. Behind it,
-//! clients hold a certificate; their connections, the heads of their requests and the time these may take ([`heads`]) are limited all
-//! the same.
+//! connections, the heads of their requests and the time these may take ([`heads`]) are limited, each listener's by themselves
+//! ([`Budget`]): what strangers take never lacks where clients with a certificate come in.
 
 mod certificate;
 mod heads;
+mod served;
 mod tls;
 
 use std::collections::VecDeque;
@@ -22,28 +23,19 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
 pub use certificate::{Identity, Vouched, subject_names};
 use heads::{Stage, Timed};
+use served::Served;
 pub use tls::{Error as TlsError, config, open_config};
 
 use crate::body::Body;
 use crate::{Api, router};
 
-/// The most handshakes at a time.
-const MAX_HANDSHAKES: usize = 256;
-
 /// How long a handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// The most connections of clients that are known.
-const MAX_CONNECTIONS: usize = 1024;
-
-/// How long a connection may be without a request.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// How long the head of a request may take from its first byte.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -57,6 +49,33 @@ const MAX_HEADERS: usize = 128;
 /// The pause when the machine has no descriptor left for one more connection.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// What the clients of one listener may take of the machine together.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    /// The most handshakes at a time; for one more, the oldest goes.
+    handshakes: usize,
+    /// The most connections after them.
+    connections: usize,
+    /// Whether the oldest connection that waits for nothing of ours is closed for one more; else one more is refused.
+    gives_way: bool,
+    /// How long a connection may be without a request.
+    idle: Duration,
+}
+
+impl Budget {
+    /// Clients who may do anything, so they hold a certificate or are at the machine itself.
+    pub const CLIENTS: Self =
+        Self { handshakes: 256, connections: 512, gives_way: false, idle: Duration::from_secs(300) };
+
+    /// Anybody who reaches the machine.
+    pub const STRANGERS: Self =
+        Self { handshakes: 64, connections: 64, gives_way: true, idle: Duration::from_secs(10) };
+
+    /// The processes of one container.
+    pub const CONTAINER: Self =
+        Self { handshakes: 0, connections: 4, gives_way: true, idle: Duration::from_secs(10) };
+}
+
 /// What answers requests.
 pub trait Service: Clone + Send + 'static {
     /// Answers one.
@@ -69,9 +88,10 @@ impl Service for Api {
     }
 }
 
-/// Serves clients that TLS lets in, until the task is dropped.
-pub async fn tcp(listener: TcpListener, acceptor: TlsAcceptor, service: impl Service) {
-    let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+/// Serves clients that TLS lets in, until the task is dropped, and their connections with it.
+pub async fn tcp(listener: TcpListener, acceptor: TlsAcceptor, service: impl Service, budget: Budget) {
+    let served = Arc::new(Served::new(budget));
+    let mut tasks = JoinSet::new();
     let mut handshakes = VecDeque::<AbortHandle>::new();
     loop {
         let stream = match listener.accept().await {
@@ -81,34 +101,31 @@ pub async fn tcp(listener: TcpListener, acceptor: TlsAcceptor, service: impl Ser
                 continue;
             }
         };
+        while tasks.try_join_next().is_some() {}
         handshakes.retain(|handshake| !handshake.is_finished());
-        if handshakes.len() >= MAX_HANDSHAKES
+        if handshakes.len() >= budget.handshakes
             && let Some(oldest) = handshakes.pop_front()
         {
             oldest.abort();
         }
-        let (acceptor, service, connections) = (acceptor.clone(), service.clone(), Arc::clone(&connections));
-        let handshake = tokio::spawn(async move {
+        let (acceptor, service, served) = (acceptor.clone(), service.clone(), Arc::clone(&served));
+        let handshake = tasks.spawn(async move {
             // Who is refused here learns so by TLS's own alert; there is nothing to log that a stranger could not fill the log with.
             let shaken = tokio::time::timeout(HANDSHAKE_TIMEOUT, shake_hands(stream, acceptor)).await;
-            if let (Ok(Ok(stream)), Ok(permit)) = (shaken, connections.try_acquire_owned()) {
-                tokio::spawn(connection(stream, service, permit));
+            if let Ok(Ok(stream)) = shaken {
+                served.enter(|stage| connection(stream, service, stage, budget.idle));
             }
         });
-        handshakes.push_back(handshake.abort_handle());
+        handshakes.push_back(handshake);
     }
 }
 
-/// Serves whoever may open the socket.
-pub async fn unix(listener: UnixListener, service: impl Service) {
-    let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+/// Serves whoever may open the socket, until the task is dropped, and their connections with it.
+pub async fn unix(listener: UnixListener, service: impl Service, budget: Budget) {
+    let served = Served::new(budget);
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
-                if let Ok(permit) = Arc::clone(&connections).try_acquire_owned() {
-                    tokio::spawn(connection(stream, service.clone(), permit));
-                }
-            }
+            Ok((stream, _)) => served.enter(|stage| connection(stream, service.clone(), stage, budget.idle)),
             Err(error) => pause(&error).await,
         }
     }
@@ -131,9 +148,9 @@ async fn shake_hands(
 async fn connection(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     asked: impl Service,
-    _permit: OwnedSemaphorePermit,
+    stage: Stage,
+    idle: Duration,
 ) {
-    let stage = Stage::default();
     let stream = Timed::new(stream, stage.clone(), HEAD_TIMEOUT);
     let service = service_fn(move |request| {
         let (asked, stage) = (asked.clone(), stage.clone());
@@ -149,7 +166,7 @@ async fn connection(
     // What goes wrong with a connection is its client's to see.
     let _ = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(IDLE_TIMEOUT)
+        .header_read_timeout(idle)
         .max_buf_size(HEAD_LIMIT)
         .max_headers(MAX_HEADERS)
         // A client may say that it sends no more and still want its answer.
