@@ -41,6 +41,13 @@ pub enum RuntimeEvent {
         /// SHA-384 of the OCI process.
         process: Measurement,
     },
+    /// Files are put into a container from outside: from then on it is not its image that runs there.
+    ContentsChange {
+        /// The container's id.
+        container: [u8; 32],
+        /// SHA-384 of the path of the folder, as it was asked for.
+        path: Measurement,
+    },
 }
 
 /// The start of a container.
@@ -218,7 +225,12 @@ impl Order {
             | (Self::Owner(Mode::Sealed), RuntimeEvent::Workload(_)) => Self::TlsKey,
             (Self::TlsKey, RuntimeEvent::TlsKey(_)) => Self::BootEnd,
             (Self::BootEnd, RuntimeEvent::BootEnd) => Self::Running,
-            (Self::Running, RuntimeEvent::ContainerStart(_) | RuntimeEvent::Exec { .. }) => Self::Running,
+            (
+                Self::Running,
+                RuntimeEvent::ContainerStart(_)
+                | RuntimeEvent::Exec { .. }
+                | RuntimeEvent::ContentsChange { .. },
+            ) => Self::Running,
             (Self::Running, _) => return Err("it belongs before the end of the boot phase"),
             _ => return Err("it is not what comes next in the boot phase"),
         })
@@ -254,6 +266,10 @@ impl RuntimeEvent {
                 payload.push(container);
                 payload.push(process);
             }
+            Self::ContentsChange { container, path } => {
+                payload.push(container);
+                payload.push(path);
+            }
         }
         let length = u32::try_from(payload.length).expect("a payload is at most a record long");
         let mut record = RuntimeRecord::default();
@@ -286,6 +302,7 @@ impl RuntimeEvent {
             Self::BootEnd => 6,
             Self::ContainerStart(_) => 7,
             Self::Exec { .. } => 8,
+            Self::ContentsChange { .. } => 9,
         }
     }
 }
@@ -375,6 +392,7 @@ fn read_record(reader: &mut Reader<'_>, sequence: u64) -> Result<RuntimeEvent, M
             configuration: *payload.array(FIELD)?,
         }),
         8 => RuntimeEvent::Exec { container: *payload.array(FIELD)?, process: *payload.array(FIELD)? },
+        9 => RuntimeEvent::ContentsChange { container: *payload.array(FIELD)?, path: *payload.array(FIELD)? },
         _ => return Err(Malformed::Event { index, reason: "its kind is not known" }),
     };
     payload.finish(FIELD)?;

@@ -49,6 +49,7 @@ fn sample() -> Vec<RuntimeEvent> {
     events.push(start(ImageDigest::Sha256([8; 32])));
     events.push(start(ImageDigest::Sha512([9; 64])));
     events.push(RuntimeEvent::Exec { container: [6; 32], process: [10; 48] });
+    events.push(RuntimeEvent::ContentsChange { container: [6; 32], path: [11; 48] });
     events
 }
 
@@ -58,7 +59,7 @@ fn what_was_written_is_read() {
     let bytes = encode(&events);
     let log = RuntimeLog::parse(&bytes).unwrap();
     assert!(log.is_booted());
-    assert_eq!(log.len(), 8);
+    assert_eq!(log.len(), 9);
     assert!(log.records().map(|(event, _)| event).eq(events.iter().copied()));
     let register = (0..)
         .zip(&events)
@@ -142,6 +143,7 @@ proptest! {
         any_digest().prop_map(RuntimeEvent::TlsKey),
         Just(RuntimeEvent::BootEnd),
         (any::<[u8; 32]>(), any_digest()).prop_map(|(container, process)| RuntimeEvent::Exec { container, process }),
+        (any::<[u8; 32]>(), any_digest()).prop_map(|(container, path)| RuntimeEvent::ContentsChange { container, path }),
     ], sequence in any::<u64>()) {
         let record = event.record(sequence);
         assert_eq!(record.as_bytes()[..8], sequence.to_le_bytes());

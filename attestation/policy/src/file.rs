@@ -154,6 +154,8 @@ pub struct RuntimePolicy {
     pub container_images: Vec<String>,
     /// Whether containers may have been given something of the machine: its folders, privileges, namespaces.
     pub exposed_containers: bool,
+    /// Whether files may have been put into containers from outside (`docker cp`).
+    pub modified_containers: bool,
 }
 
 impl RuntimePolicy {

@@ -297,12 +297,13 @@ fn difference(quote: &Established, image: &Image) -> Option<&'static str> {
     .map(|(name, ..)| name)
 }
 
-/// A policy that lists images says something of what ran on them, even if it has no word of the runtime: no container was exposed. Whoever keeps the log
+/// A policy that lists images says something of what ran on them, even if it has no word of the runtime: no container was exposed or modified. Whoever keeps the log
 /// back, or boots the image to do something else than to be a machine of containers, has nothing that says so.
 fn runtime(quote: &Established, policy: &Policy) -> Finding {
     let is_bound = !policy.images.is_empty();
     let policy = &policy.runtime;
-    let must_be_known = !policy.is_silent() || (is_bound && !policy.exposed_containers);
+    let must_be_known =
+        !policy.is_silent() || (is_bound && !(policy.exposed_containers && policy.modified_containers));
     let Some(runtime) = &quote.runtime else {
         return match must_be_known {
             false => Nothing("the policy says nothing of what the runtime measured"),
@@ -354,6 +355,11 @@ fn unwanted(event: &RuntimeEvent, policy: &RuntimePolicy) -> Option<String> {
             return (!is_wanted).then(|| format!("the machine's mode is {name}, which is not listed"));
         }
         RuntimeEvent::ContainerStart(start) => return unwanted_container(policy, start),
+        RuntimeEvent::ContentsChange { container, .. } => {
+            let name = hex::encode(container);
+            let why = format!("files were put into container {name} (modified-containers)");
+            return (!policy.modified_containers).then_some(why);
+        }
         RuntimeEvent::TlsKey(_) | RuntimeEvent::BootEnd | RuntimeEvent::Exec { .. } => return None,
     };
     let is_wanted = list.is_empty() || list.iter().any(|listed| listed.0 == *digest);
@@ -427,6 +433,10 @@ fn binding(quote: &Established, policy: &Policy, bound_to: Option<&BoundTo>) -> 
                     "a container was given something of the machine, and may have asked in another's name"
                         .to_owned(),
                 );
+            }
+            let is_change = |event: &RuntimeEvent| matches!(event, RuntimeEvent::ContentsChange { container, .. } if container == id);
+            if runtime.events.iter().any(is_change) {
+                return Fails(format!("files were put into container {name}: what runs is not its image"));
             }
             match starts.rev().find(|start| start.container == *id) {
                 Some(start) => Holds(format!("container {name} runs image {}", digest_text(&start.image))),

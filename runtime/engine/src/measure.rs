@@ -53,6 +53,16 @@ impl Engine {
         Ok(())
     }
 
+    /// The same for files that are put into a container: what runs there is not its image any more.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Start`]: then they must not get there.
+    pub(crate) fn measure_contents(&self, entry: &Entry, path: &str) -> Result<(), Error> {
+        let path = Sha384::digest(path).into();
+        self.measure(|| Some(RuntimeEvent::ContentsChange { container: identifier(&entry.id)?, path }))
+    }
+
     fn measure(&self, event: impl FnOnce() -> Option<RuntimeEvent>) -> Result<(), Error> {
         let Some(measuring) = &self.inner.settings.measuring else { return Ok(()) };
         let refused = |message: String| Error::Start { message, code: 125 };

@@ -330,6 +330,35 @@ fn a_list_wants_what_it_is_about() {
     }
 }
 
+/// Files that were put into a container from outside are not its image's: it is not what its image's digest says.
+#[test]
+fn a_container_whose_contents_were_changed() {
+    let with = |scene: &mut Scene, policy: &str, changed: u8, bound_to: u8| {
+        let change = RuntimeEvent::ContentsChange { container: [changed; 32], path: [1; 48] };
+        let start = |id: u8| {
+            let RuntimeEvent::ContainerStart(start) = container() else { return container() };
+            RuntimeEvent::ContainerStart(ContainerStart { container: [id; 32], ..start })
+        };
+        // Before the start of one, and while the other runs.
+        with_events(scene, &[boot(Mode::Open), vec![start(6), change, start(7)]].concat());
+        scene.policy(&with_image(scene, policy));
+        scene.circumstances.bound_to = Some(BoundTo::Container([bound_to; 32]));
+    };
+    let images = format!("runtime.container-images = ['sha256:{}']", "08".repeat(32));
+    for policy in ["", &images] {
+        refused(CheckName::PolicyRuntime, |scene| with(scene, policy, 6, 7));
+    }
+    // Whoever can live with that still does not take such a container for its image.
+    let lenient = "runtime.modified-containers = true";
+    for (changed, other) in [(6, 7), (7, 6)] {
+        accepted(|scene| with(scene, lenient, changed, other));
+        refused(CheckName::PolicyBinding, |scene| with(scene, lenient, changed, changed));
+    }
+}
+
+/// What runs in containers is no matter.
+const INDIFFERENT: &str = "[runtime]\nexposed-containers = true\nmodified-containers = true\n";
+
 /// That no container was exposed is a promise of every policy with an image, which only a log keeps; whoever holds the log back gets nowhere.
 #[test]
 fn a_runtime_log_that_was_kept_back() {
@@ -346,8 +375,12 @@ fn a_runtime_log_that_was_kept_back() {
         with(scene, "");
         scene.runtime_log = None;
     });
-    accepted(|scene| {
+    refused(CheckName::PolicyRuntime, |scene| {
         with(scene, "runtime.exposed-containers = true");
+        scene.runtime_log = None;
+    });
+    accepted(|scene| {
+        with(scene, INDIFFERENT);
         scene.runtime_log = None;
     });
     // Nor is a log of nothing one: that of a machine which never was one of containers, or was not yet.
@@ -363,7 +396,7 @@ fn a_runtime_log_that_was_kept_back() {
     }
     // A key that no runtime measured is not a listed image's.
     refused(CheckName::PolicyBinding, |scene| {
-        scene.policy(&with_image(scene, "runtime.exposed-containers = true"));
+        scene.policy(&with_image(scene, INDIFFERENT));
         scene.circumstances.bound_to = Some(BoundTo::TlsKey(KEY));
     });
     accepted(|scene| scene.circumstances.bound_to = Some(BoundTo::TlsKey(KEY)));

@@ -628,7 +628,7 @@ fn relayed_from_a_machine_that_is_not_listed() {
 fn images() {
     // What ran there is not these tests' affair: without this, there had to be a runtime log.
     let policy = format!(
-        "runtime.exposed-containers = true\n[[image]]\nname = 'one'\nmrtd = ['{0}']\nrtmr1 = ['{0}']\n\
+        "[runtime]\nexposed-containers = true\nmodified-containers = true\n[[image]]\nname = 'one'\nmrtd = ['{0}']\nrtmr1 = ['{0}']\n\
          [[image]]\nname = 'two'\nmrtd = ['{1}']\nrtmr0 = ['{2}', '{3}']\nrtmr1 = ['{2}']\n",
         "aa".repeat(48),
         "d0".repeat(48),

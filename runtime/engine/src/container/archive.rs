@@ -10,6 +10,7 @@ use tokio::process::{Child, ChildStdout, Command};
 
 use super::entry::{Entry, MountKind};
 use super::{PathStat, PutOptions};
+use crate::engine::blocking;
 use crate::helper::archive::{Failure, Job, Place, Task};
 use crate::{Engine, Error};
 
@@ -76,6 +77,10 @@ impl Engine {
         }
         // One that does not run must not be started while its files are mounted here.
         let _guard = if entry.status().is_alive() { None } else { Some(entry.lifecycle.lock().await) };
+        {
+            let (engine, entry, path) = (self.clone(), Arc::clone(&entry), path.to_owned());
+            blocking(move || engine.measure_contents(&entry, &path)).await?;
+        }
         let task = Task::Put { no_overwrite_dir_non_dir: options.no_overwrite_dir_non_dir };
         let mut child = self.spawn(&entry, path, task)?;
         let input = child.stdin.take();

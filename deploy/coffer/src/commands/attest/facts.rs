@@ -132,6 +132,9 @@ fn of_runtime(event: &RuntimeEvent) -> Event {
         RuntimeEvent::Exec { container, process } => {
             ("exec", format!("{} process {}", short(container), hex::encode(process)))
         }
+        RuntimeEvent::ContentsChange { container, path } => {
+            ("contents change", format!("{} path {}", short(container), hex::encode(path)))
+        }
     };
     Event { register: "RTMR3".to_owned(), what: what.to_owned(), value }
 }
