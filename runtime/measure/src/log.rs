@@ -9,12 +9,18 @@ use attestation_evidence::{RUNTIME_LOG_MAGIC, RuntimeEvent, RuntimeOrder};
 
 use crate::Register;
 
+/// The longest log, in bytes: some 37,000 starts of containers. What a machine shows of itself has it in base64, and must stay within what verifiers
+/// read (16 MiB).
+const LIMIT: usize = 8 << 20;
+
 /// A machine's log, which is being written.
 #[derive(Debug)]
 pub struct Log {
     file: File,
     register: Box<dyn Register>,
     sequence: u64,
+    /// How much is written.
+    length: usize,
     order: RuntimeOrder,
     tls_key: Option<[u8; 48]>,
     /// Something went wrong between register and file: what comes after would explain nothing.
@@ -36,6 +42,9 @@ pub enum LogError {
     /// Not now.
     #[error("the event comes at the wrong time: {0}")]
     Order(&'static str),
+    /// There have been too many.
+    #[error("the runtime log is full: this machine can start nothing more, and a new one can")]
+    Full,
     /// An earlier one failed half-way.
     #[error("the runtime log is incomplete since an earlier failure")]
     Broken,
@@ -56,7 +65,8 @@ impl Log {
         };
         let file = create().map_err(LogError::File)?;
         let order = RuntimeOrder::default();
-        Ok(Self { file, register, sequence: 0, order, tls_key: None, is_broken: false })
+        let length = RUNTIME_LOG_MAGIC.len();
+        Ok(Self { file, register, sequence: 0, length, order, tls_key: None, is_broken: false })
     }
 
     /// Measures an event. Only when this has returned may what it tells of begin.
@@ -80,6 +90,10 @@ impl Log {
         }
         let order = self.order.after(event).map_err(LogError::Order)?;
         let record = event.record(self.sequence);
+        let length = self.length.saturating_add(record.as_bytes().len());
+        if length > LIMIT {
+            return Err(LogError::Full);
+        }
         self.is_broken = true;
         // A register without its record is explained by no log, and accepted by no verifier; the other way round would be as bad.
         self.register.extend(&record.digest()).map_err(LogError::Register)?;
@@ -89,6 +103,7 @@ impl Log {
         }
         self.is_broken = false;
         self.order = order;
+        self.length = length;
         self.sequence += 1;
         if let RuntimeEvent::TlsKey(key) = event {
             self.tls_key = Some(*key);
@@ -106,7 +121,7 @@ mod tests {
 
     use attestation_evidence::{Mode, RuntimeEvent, RuntimeLog, extend};
 
-    use super::{Log, LogError};
+    use super::{LIMIT, Log, LogError};
     use crate::Register;
 
     /// A register that remembers, and fails if it is told to.
@@ -166,6 +181,26 @@ mod tests {
             log.append(event).unwrap();
         }
         log.append(&EXEC).unwrap();
+    }
+
+    #[test]
+    fn a_full_log_takes_nothing_more_and_still_explains_the_register() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, register) = (folder.path().join("log"), Remembering::default());
+        let mut log = Log::create(&path, Box::new(register.clone())).unwrap();
+        for event in &BOOT {
+            log.append(event).unwrap();
+        }
+        assert_eq!(fs::metadata(&path).unwrap().len(), u64::try_from(log.length).unwrap());
+        // As if there had been many.
+        log.length = LIMIT - EXEC.record(log.sequence).as_bytes().len();
+        log.append(&EXEC).unwrap();
+        assert_eq!(log.length, LIMIT);
+        for _ in 0..2 {
+            assert!(matches!(log.append(&EXEC), Err(LogError::Full)));
+        }
+        let bytes = fs::read(&path).unwrap();
+        assert_eq!(Some(RuntimeLog::parse(&bytes).unwrap().replay()), *register.0.borrow());
     }
 
     #[test]
