@@ -1,6 +1,8 @@
 //! The engine's process: opens store and engine, and serves the API until it is told to stop.
 
+use std::ffi::OsString;
 use std::fs;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -67,6 +69,8 @@ pub struct Options {
 enum Error {
     #[error(transparent)]
     Configuration(#[from] runtime_config::Error),
+    #[error("`{}` is not what was measured at the start", .0.display())]
+    Unmeasured(PathBuf),
     #[error("cannot open the image store: {0}")]
     Store(#[from] runtime_image::store::StoreError),
     #[error("cannot open the engine: {0}")]
@@ -80,18 +84,18 @@ enum Error {
     #[error(transparent)]
     Measuring(#[from] ClientError),
     #[error("cannot {action}: {source}")]
-    System { action: String, source: std::io::Error },
+    System { action: String, source: io::Error },
 }
 
-fn system(action: impl Into<String>) -> impl FnOnce(std::io::Error) -> Error {
+fn system(action: impl Into<String>) -> impl FnOnce(io::Error) -> Error {
     let action = action.into();
     move |source| Error::System { action, source }
 }
 
-/// `init engine`.
+/// `init engine`, with the digest of the configuration that PID 1 has measured.
 #[must_use]
-pub fn main() -> ExitCode {
-    match Options::configured() {
+pub fn main(digest: Option<&OsString>) -> ExitCode {
+    match Options::configured(digest) {
         Ok(options) => run(options),
         Err(error) => fail(&error),
     }
@@ -120,9 +124,8 @@ fn fail(error: &Error) -> ExitCode {
 
 impl Options {
     /// From the configuration that PID 1 has checked.
-    fn configured() -> Result<Self, Error> {
-        let path = Path::new(CONFIGURATION);
-        let configuration = if path.exists() { Configuration::load(path)? } else { Configuration::default() };
+    fn configured(digest: Option<&OsString>) -> Result<Self, Error> {
+        let configuration = measured(Path::new(CONFIGURATION), digest)?;
         let authorities =
             configuration.api.client_ca.iter().flat_map(runtime_config::value::Certificates::der);
         let registry = |registry: &runtime_config::Registry| Registry {
@@ -160,6 +163,18 @@ fn raise_descriptors() {
     {
         eprintln!("coffer: the engine keeps its limit of open files: {error}");
     }
+}
+
+/// The configuration at `path` if it is the one with that digest; the default where there is no file, which is measured as an empty one.
+fn measured(path: &Path, digest: Option<&OsString>) -> Result<Configuration, Error> {
+    let bytes = match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        read => read.map_err(system(format!("read `{}`", path.display())))?,
+    };
+    if digest.is_none_or(|digest| *digest != *hex::encode(Sha384::digest(&bytes))) {
+        return Err(Error::Unmeasured(path.to_owned()));
+    }
+    Ok(Configuration::parse(&bytes)?)
 }
 
 async fn serve(options: Options) -> Result<(), Error> {
@@ -280,4 +295,25 @@ fn addresses() -> Vec<IpAddr> {
         socket.local_addr().ok().map(|address| address.ip())
     };
     [source("0.0.0.0:0", "192.0.2.1:9"), source("[::]:0", "[2001:db8::1]:9")].into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_measured_configuration_is_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("coffer.toml");
+        let digest = |text: &str| OsString::from(hex::encode(Sha384::digest(text)));
+        let text = "hostname = \"one\"\n";
+
+        assert_eq!(measured(&path, Some(&digest(""))).unwrap(), Configuration::default());
+        assert!(matches!(measured(&path, Some(&digest(text))), Err(Error::Unmeasured(_))));
+        fs::write(&path, text).unwrap();
+        assert_eq!(measured(&path, Some(&digest(text))).unwrap().hostname.as_str(), "one");
+        fs::write(&path, "hostname = \"two\"\n").unwrap();
+        assert!(matches!(measured(&path, Some(&digest(text))), Err(Error::Unmeasured(_))));
+        assert!(matches!(measured(&path, None), Err(Error::Unmeasured(_))));
+    }
 }

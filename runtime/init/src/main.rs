@@ -38,7 +38,7 @@ fn main() -> ExitCode {
         return code;
     }
     if args.get(1).is_some_and(|word| word == "engine") {
-        return runtime_api::main();
+        return runtime_api::main(args.get(2));
     }
     eprintln!("init: this is the first process of the Coffer image; its other parts are started by itself");
     ExitCode::FAILURE

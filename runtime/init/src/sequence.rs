@@ -70,14 +70,14 @@ fn run_container(request: &Run, control: &mut Control, signals: &SignalPipe) -> 
 fn serve(mut control: Option<&mut Control>, signals: &SignalPipe) -> Result<(), Error> {
     host::tell(&mut control, "configuration");
     let mut log = measurement::begin()?;
-    let configuration = configuration::load(&mut log)?;
+    let (configuration, digest) = configuration::load(&mut log)?;
     measurement::settle(&mut log, &configuration)?;
 
     host::tell(&mut control, "network");
     let network = network::bring_up(&configuration)?;
 
     host::tell(&mut control, "services");
-    services::run(network, log, &mut control, signals)?;
+    services::run(&digest, network, log, &mut control, signals)?;
 
     host::tell(&mut control, "shutdown");
     shutdown::end_processes(signals);

@@ -15,10 +15,11 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// After so long a life the next end counts as the first.
 const SOUND: Duration = Duration::from_secs(60);
 
-/// One program: this binary with a word for its first argument.
+/// One program: this binary with a word for its first argument, and what that needs.
 #[derive(Debug)]
 pub struct Service {
     name: &'static str,
+    arguments: Vec<String>,
     state: State,
     pause: Duration,
     /// What it asks by its standard input to have measured.
@@ -37,8 +38,8 @@ enum State {
 
 impl Service {
     /// To be started by the next [`Self::tend`].
-    pub fn new(name: &'static str) -> Self {
-        Self { name, state: State::Waiting(Instant::now()), pause: FIRST_PAUSE, channel: None }
+    pub fn new(name: &'static str, arguments: Vec<String>) -> Self {
+        Self { name, arguments, state: State::Waiting(Instant::now()), pause: FIRST_PAUSE, channel: None }
     }
 
     /// Where it asks for measurements, while it runs.
@@ -88,7 +89,7 @@ impl Service {
     fn start(&mut self, now: Instant) {
         // The link leads to the program whatever the root of the file system is.
         let mut command = Command::new("/proc/self/exe");
-        command.arg(self.name);
+        command.arg(self.name).args(&self.arguments);
         match pair().and_then(|(server, end)| Ok((command.stdin(Stdio::from(end)).spawn()?, server))) {
             Ok((child, server)) => {
                 self.channel = Some(server);
@@ -113,7 +114,7 @@ mod tests {
     /// This test's binary stands in for the image's: it does not know the word and ends with an error.
     #[test]
     fn what_ends_is_started_again_after_ever_longer_pauses() {
-        let mut service = Service::new("--no-such-option");
+        let mut service = Service::new("--no-such-option", Vec::new());
         let mut now = Instant::now();
         let mut pauses = Vec::new();
         for _ in 0..3 {

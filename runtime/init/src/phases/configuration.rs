@@ -19,14 +19,14 @@ const KEPT: &str = "/run/coffer/coffer.toml";
 /// Where the kernel shows what `-fw_cfg name=opt/coffer/coffer.toml,file=…` hands over. In a trust domain there is no such file.
 const HANDED_OVER: &str = "/sys/firmware/qemu_fw_cfg/by_name/opt/coffer/coffer.toml/raw";
 
-/// The machine's configuration; the default, if nothing brings one.
-pub fn load(log: &mut Log) -> Result<Configuration, Error> {
+/// The machine's configuration, the default if nothing brings one, and the digest that was measured.
+pub fn load(log: &mut Log) -> Result<(Configuration, [u8; 48]), Error> {
     let Some((source, bytes)) = find()? else {
-        measurement::configuration(log, &[])?;
+        let digest = measurement::configuration(log, &[])?;
         println!("coffer: no disk has the label {}; the configuration is the default", volume::LABEL);
-        return Ok(Configuration::default());
+        return Ok((Configuration::default(), digest));
     };
-    measurement::configuration(log, &bytes)?;
+    let digest = measurement::configuration(log, &bytes)?;
     let configuration = Configuration::parse(&bytes)?;
     println!("coffer: configured by {}", source.display());
     let kept = Path::new(KEPT);
@@ -34,7 +34,7 @@ pub fn load(log: &mut Log) -> Result<Configuration, Error> {
     fs::create_dir_all(folder)
         .and_then(|()| fs::write(kept, bytes))
         .map_err(Error::system(format!("keep the configuration in `{KEPT}`")))?;
-    Ok(configuration)
+    Ok((configuration, digest))
 }
 
 /// Looks as long as a disk may take to appear, unless QEMU has handed a file over.

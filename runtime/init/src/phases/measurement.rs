@@ -18,9 +18,11 @@ pub fn begin() -> Result<Log, Error> {
     Ok(Log::create(Path::new(LOG), machine)?)
 }
 
-/// Measures the file that the configuration is in; an empty one, if there is none.
-pub fn configuration(log: &mut Log, file: &[u8]) -> Result<(), Error> {
-    Ok(log.append(&RuntimeEvent::Configuration(Sha384::digest(file).into()))?)
+/// Measures the file that the configuration is in; an empty one, if there is none. Gives its digest.
+pub fn configuration(log: &mut Log, file: &[u8]) -> Result<[u8; 48], Error> {
+    let digest = Sha384::digest(file).into();
+    log.append(&RuntimeEvent::Configuration(digest))?;
+    Ok(digest)
 }
 
 /// Measures who may tell this machine what to do, before anybody can.

@@ -20,8 +20,10 @@ const PORT_PAUSE: Duration = Duration::from_millis(500);
 /// The longest sleep.
 const TICK: Duration = Duration::from_secs(3600);
 
-/// Runs until SIGTERM, ctrl-alt-del (which arrives as SIGINT) or the host's `power_off`.
+/// Runs until SIGTERM, ctrl-alt-del (which arrives as SIGINT) or the host's `power_off`. The engine takes the configuration with the digest that
+/// was measured, and no other.
 pub fn run(
+    configuration: &[u8; 48],
     mut network: Network,
     mut log: Log,
     control: &mut Option<&mut Control>,
@@ -29,7 +31,7 @@ pub fn run(
 ) -> Result<(), Error> {
     // Without CAP_SYS_BOOT, in a test, the machine reacts to the keys itself.
     let _ = rustix::system::reboot(RebootCommand::CadOff);
-    let mut engine = Service::new("engine");
+    let mut engine = Service::new("engine", vec![hex::encode(configuration)]);
     loop {
         if signals.take().iter().any(|&signal| signal == SIGTERM || signal == SIGINT)
             || is_told_to_stop(control)
