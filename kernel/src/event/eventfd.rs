@@ -40,6 +40,20 @@ pub fn create(count: u32, is_semaphore: bool, status: u32) -> Result<Arc<OpenFil
     Ok(OpenFile::new(pseudo::anonymous_path("anon_inode:[eventfd]"), Arc::new(ops), O_RDWR | status))
 }
 
+/// Whether `file` is one.
+pub fn is_one(file: &OpenFile) -> bool {
+    file.downcast::<EventFd>().is_some()
+}
+
+/// Adds to the counter, for the kernel's own: what would be too much for it is left out.
+pub fn add(file: &OpenFile, value: u64) {
+    if let Some(counter) = file.downcast::<EventFd>()
+        && counter.try_add(value).is_some()
+    {
+        counter.announce(IoEvents::IN | IoEvents::RDNORM);
+    }
+}
+
 impl EventFd {
     fn try_take(&self) -> Option<u64> {
         let taken = |count: u64| if self.is_semaphore { 1 } else { count };

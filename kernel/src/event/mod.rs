@@ -1,5 +1,6 @@
 //! Readiness: what poll, select and epoll ask of every open file, and how they are told of changes.
 
+pub mod aio;
 pub mod epoll;
 pub mod eventfd;
 pub mod inotify;

@@ -8,6 +8,7 @@ use super::area::{AreaFlags, VmArea};
 use super::layout::{Layout, MIN_ADDRESS};
 use super::lock::LockMode;
 use crate::error::{Errno, Result};
+use crate::event::aio::Contexts;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use coffer_interval_map::IntervalMap;
@@ -30,6 +31,7 @@ pub struct AddressSpace {
     account: AtomicU16,
     /// The expedited commands of membarrier(2) that its process has registered for.
     barriers: AtomicU32,
+    aio: Contexts,
 }
 
 /// The areas and what is counted over them.
@@ -92,6 +94,7 @@ impl AddressSpace {
             peak_resident: AtomicUsize::new(0),
             account: AtomicU16::new(0),
             barriers: AtomicU32::new(0),
+            aio: Contexts::default(),
         }))
     }
 
@@ -124,6 +127,11 @@ impl AddressSpace {
     /// Registers for more of them.
     pub fn add_barriers(&self, commands: u32) {
         self.barriers.fetch_or(commands, Ordering::SeqCst);
+    }
+
+    /// Its contexts for asynchronous I/O, which a copy does not have.
+    pub fn aio(&self) -> &Contexts {
+        &self.aio
     }
 
     /// Makes all CPUs that run one of its threads pass a full memory barrier and a serializing instruction.

@@ -246,11 +246,11 @@ syscalls! {
     202 futex futex::sys_futex, partial "no priority inheritance";
     203 sched_setaffinity sched::affinity::sys_sched_setaffinity, full;
     204 sched_getaffinity sched::affinity::sys_sched_getaffinity, full;
-    206 io_setup Errno::ENOSYS, absent "native AIO comes with its own issue; libraries fall back on threads";
-    207 io_destroy Errno::ENOSYS, absent "native AIO comes with its own issue";
-    208 io_getevents Errno::ENOSYS, absent "native AIO comes with its own issue";
-    209 io_submit Errno::ENOSYS, absent "native AIO comes with its own issue";
-    210 io_cancel Errno::ENOSYS, absent "native AIO comes with its own issue";
+    206 io_setup event::aio::sys_io_setup, full;
+    207 io_destroy event::aio::sys_io_destroy, full;
+    208 io_getevents event::aio::sys_io_getevents, full;
+    209 io_submit event::aio::sys_io_submit, partial "no IOCB_CMD_POLL; requests are carried out as they are submitted";
+    210 io_cancel event::aio::sys_io_cancel, full;
     213 epoll_create event::epoll::sys_epoll_create, full;
     216 remap_file_pages Errno::ENOSYS, absent "deprecated since Linux 3.16; mmap(2) does it";
     217 getdents64 fs::getdents::sys_getdents64, full;
@@ -366,6 +366,7 @@ syscalls! {
     330 pkey_alloc mm::pkey::sys_pkey_alloc, partial "no protection keys, as on a CPU without them";
     331 pkey_free mm::pkey::sys_pkey_free, partial "no protection keys, as on a CPU without them";
     332 statx fs::stat::sys_statx, partial "no birth times";
+    333 io_pgetevents event::aio::sys_io_pgetevents, full;
     334 rseq Errno::ENOSYS, absent "glibc and tcmalloc fall back; critical sections would not be restarted";
     424 pidfd_send_signal process::pidfd::sys_pidfd_send_signal, full;
     425 io_uring_setup Errno::ENOSYS, absent "comes with its own issue; libraries fall back";

@@ -2,6 +2,7 @@
 
 use crate::case::Case;
 
+mod aio;
 mod epoll;
 mod eventfd;
 mod inotify;
@@ -10,4 +11,4 @@ mod signalfd;
 mod timerfd;
 
 pub const CASES: &[&[Case]] =
-    &[eventfd::CASES, poll::CASES, epoll::CASES, timerfd::CASES, signalfd::CASES, inotify::CASES];
+    &[eventfd::CASES, poll::CASES, epoll::CASES, timerfd::CASES, signalfd::CASES, inotify::CASES, aio::CASES];

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 #![expect(non_camel_case_types, reason = "the names that user space knows them by")]
 
+pub mod aio;
 pub mod event;
 pub mod fs;
 pub mod futex;

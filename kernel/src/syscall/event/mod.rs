@@ -1,5 +1,6 @@
 //! Calls that wait for files to become ready.
 
+pub mod aio;
 pub mod epoll;
 pub mod eventfd;
 pub mod inotify;

@@ -70,11 +70,8 @@ pub fn sys_preadv2(
     how: u32,
     context: &mut Context<'_>,
 ) -> Result<usize> {
-    if how & !(RWF_HIPRI | RWF_NOWAIT) != 0 {
-        return Err(Errno::EOPNOTSUPP.into());
-    }
     let file = readable(fd, context)?;
-    read(&file, &pieces(vector, count)?, position(offset)?)
+    read_how(&file, &pieces(vector, count)?, position(offset)?, how)
 }
 
 /// pwritev2(2).
@@ -87,17 +84,45 @@ pub fn sys_pwritev2(
     how: u32,
     context: &mut Context<'_>,
 ) -> Result<usize> {
+    let file = writable(fd, context)?;
+    signal_broken_pipe(write_how(&file, &pieces(vector, count)?, position(offset)?, how), context)
+}
+
+/// Reads into `pieces` as the `RWF_*` of `how` say, at `offset` or at the file's position.
+///
+/// # Errors
+/// As preadv2(2).
+pub fn read_how(
+    file: &Arc<OpenFile>,
+    pieces: &[(usize, usize)],
+    offset: Option<u64>,
+    how: u32,
+) -> Result<usize> {
+    if how & !(RWF_HIPRI | RWF_NOWAIT) != 0 {
+        return Err(Errno::EOPNOTSUPP.into());
+    }
+    read(file, pieces, offset)
+}
+
+/// Writes `pieces`, likewise.
+///
+/// # Errors
+/// As pwritev2(2).
+pub fn write_how(
+    file: &Arc<OpenFile>,
+    pieces: &[(usize, usize)],
+    mut offset: Option<u64>,
+    how: u32,
+) -> Result<usize> {
     if how & !(RWF_HIPRI | RWF_NOWAIT | RWF_DSYNC | RWF_SYNC | RWF_APPEND) != 0 {
         return Err(Errno::EOPNOTSUPP.into());
     }
-    let file = writable(fd, context)?;
-    let mut offset = position(offset)?;
     if how & RWF_APPEND != 0 && file.flags() & flags::O_APPEND == 0 {
         offset = Some(file.inode()?.size());
     }
-    let written = signal_broken_pipe(write(&file, &pieces(vector, count)?, offset), context)?;
+    let written = write(file, pieces, offset)?;
     if how & (RWF_DSYNC | RWF_SYNC) != 0 {
-        file.ops().sync(&file)?;
+        file.ops().sync(file)?;
     }
     Ok(written)
 }

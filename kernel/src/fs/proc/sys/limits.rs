@@ -3,6 +3,7 @@
 use super::kernel::line;
 use super::{Number, parse};
 use crate::error::{Errno, Result};
+use crate::event::aio;
 use crate::fs::synthetic::{Directory, Text};
 use crate::fs::vfs::dentry_cache;
 use crate::ipc::mq;
@@ -44,6 +45,8 @@ pub fn fill(sys: &Directory) {
     let fs = sys.subdirectory("fs");
     fs.text("file-max", |text| line(text, FILE_MAX));
     fs.text("nr_open", |text| line(text, NR_OPEN));
+    fs.text("aio-max-nr", |text| line(text, aio::EVENTS_MAX));
+    fs.text("aio-nr", |text| line(text, aio::event_count()));
     fs.text("pipe-max-size", |text| line(text, 1 << 20));
     fs.text("pipe-user-pages-soft", |text| line(text, 16384));
     fs.text("pipe-user-pages-hard", |text| line(text, 0));
