@@ -319,12 +319,12 @@ impl Charge {
     fn take(credentials: &Credentials, bytes: u64, limit: u64) -> Result<Self> {
         let user = credentials.uid[0];
         let mut charges = CHARGES.lock();
-        let taken = charges.entry(user).or_default();
-        let sum = taken.saturating_add(bytes);
+        // Who is refused leaves nothing behind.
+        let sum = charges.get(&user).map_or(bytes, |taken| taken.saturating_add(bytes));
         if sum > limit {
             return Err(Error::with(Errno::EMFILE, "more than RLIMIT_MSGQUEUE in message queues"));
         }
-        *taken = sum;
+        charges.insert(user, sum);
         Ok(Self { user, bytes })
     }
 }

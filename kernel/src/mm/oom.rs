@@ -5,6 +5,7 @@ use super::account::{Account, Full};
 use super::reclaim;
 use crate::cgroup::Cgroup;
 use crate::error::{Errno, Result};
+use crate::process::log::Who;
 use crate::process::{Process, table};
 use crate::signal::{SigInfo, Signal, send};
 use crate::thread::{Thread, wait};
@@ -189,14 +190,8 @@ fn kill_worst(group: Option<&Arc<Cgroup>>) -> bool {
         log::error!("out of memory, and no process to end");
         return false;
     };
-    let name = victim.first_thread().map(|thread| thread.name()).unwrap_or_default();
-    let name = core::str::from_utf8(&name).unwrap_or("?").trim_end_matches('\0');
     let whose = if group.is_some() { " in a control group" } else { "" };
-    log::warn!(
-        "out of memory{whose}: ended process {} ({name}), score {score}, {} KiB",
-        victim.pid(),
-        pages * 4
-    );
+    log::warn!("out of memory{whose}: ended {}, score {score}, {} KiB", Who(&victim), pages * 4);
     // SIGKILL is never refused.
     let _ = send::to_process(&victim, SigInfo::kernel(Signal::KILL));
     count_victim(&victim, group);

@@ -1,7 +1,10 @@
 //! What processes make the kernel write to its log: so many lines a second for all of them together, or a container could fill the console,
 //! which is slow, for the machine.
 
-use core::fmt::Arguments;
+use super::Process;
+use super::namespace::pid::PidNamespace;
+use alloc::sync::Arc;
+use core::fmt::{self, Arguments};
 use ostd::sync::SpinLock;
 use ostd::timer::now_ns;
 
@@ -18,6 +21,37 @@ struct Lines {
     /// Up to when time has been turned into lines.
     since_ns: u64,
     left_out: u64,
+}
+
+/// A process as the log names it. What one in an inner pid namespace calls itself is left out: the log goes to the console, which is the host's, and a
+/// name is fifteen bytes of whatever a container wants to say there.
+#[derive(Clone, Copy, Debug)]
+pub struct Who<'a>(pub &'a Process);
+
+impl Who<'_> {
+    /// A number of a system call as the log may show it: one that Linux will never have is as good as a word.
+    pub fn number(self, number: u64) -> u64 {
+        const NUMBERS: u64 = 1024;
+        if self.is_inside() { number.min(NUMBERS) } else { number }
+    }
+
+    fn is_inside(self) -> bool {
+        !Arc::ptr_eq(self.0.pid_namespace(), PidNamespace::initial())
+    }
+}
+
+impl fmt::Display for Who<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(process) = self;
+        if self.is_inside() {
+            return write!(f, "process {}", process.pid());
+        }
+        for byte in process.name().into_iter().take_while(|&byte| byte != 0) {
+            let shown = if byte.is_ascii_graphic() { char::from(byte) } else { '?' };
+            fmt::Write::write_char(f, shown)?;
+        }
+        write!(f, "[{}]", process.pid())
+    }
 }
 
 /// Writes a line about what a process did, if there is room for one; and before it, how many there was none for.

@@ -230,9 +230,8 @@ impl Thread {
             is_new
         });
         if is_new {
-            let name = self.name();
-            let name = core::str::from_utf8(&name).unwrap_or("?").trim_end_matches('\0');
-            let line = format_args!("{name}[{}]: system call {number} is not there", self.process.pid());
+            let who = process::log::Who(&self.process);
+            let line = format_args!("{who}: system call {} is not there", who.number(number));
             process::log::write(log::Level::Warn, line);
         }
     }

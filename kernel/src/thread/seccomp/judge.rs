@@ -61,11 +61,12 @@ fn judge_by(filter: &Filter, context: &Context<'_>, number: u64, arguments: &[u6
         _ => by.logs,
     };
     if is_logged && by.may_log() {
-        let name = context.thread.name();
-        let name = core::str::from_utf8(&name).unwrap_or("?").trim_end_matches('\0');
-        let pid = context.process.pid();
-        let line = format_args!("seccomp: {name}[{pid}]: system call {number}: {verdict:?}");
-        process::log::write(log::Level::Info, line);
+        let who = process::log::Who(context.process);
+        let number = who.number(number);
+        process::log::write(
+            log::Level::Info,
+            format_args!("seccomp: {who}: system call {number}: {verdict:?}"),
+        );
     }
     match verdict {
         Verdict::Allow | Verdict::Log => Judgement::Serve,
