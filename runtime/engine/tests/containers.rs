@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use coffer_engine::container::{Change, Condition, ListOptions, LogsOptions, RemoveOptions};
 use coffer_engine::{Error, Filters};
+use runtime_measure::{Client, RuntimeEvent};
+use rustix::net::{RecvFlags, SendFlags, recv, send as answer};
+use sha2::{Digest as _, Sha384};
 use support::{Machine, can_run, drain, send, shell, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -378,6 +381,45 @@ async fn files_are_copied_as_the_container_sees_them() {
     let changes = machine.engine.container_changes(&id).await.unwrap();
     let has = |path: &str, kind: i64| changes.iter().any(|it| it.path == path && it.kind as i64 == kind);
     assert!(has("/home", 0) && has("/home/put-true", 1) && has("/tmp/link", 1), "{changes:?}");
+}
+
+/// Nothing gets into a container before PID 1 has measured that it does, and nothing at all if it does not measure it.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_get_into_a_container_after_they_were_measured() {
+    if !can_run() {
+        return;
+    }
+    let (server, end) = runtime_measure::pair().unwrap();
+    let machine = Machine::measured(Client::new(end)).await;
+    let id = machine.create(r#"{"Image":"busybox","HostConfig":{"NetworkMode":"none"}}"#).await.unwrap();
+    // PID 1: it refuses the first, and measures the second.
+    let asked = std::thread::spawn(move || {
+        [&b"\x01no"[..], b"\0"].map(|said| {
+            let mut record = [0; 512];
+            let (length, _) = recv(&server, &mut record[..], RecvFlags::empty()).unwrap();
+            answer(&server, said, SendFlags::empty()).unwrap();
+            RuntimeEvent::from_record(&record[..length], 0).unwrap()
+        })
+    });
+    let mut tar = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_size(4);
+    header.set_mode(0o644);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(1);
+    tar.append_data(&mut header, "new", &b"text"[..]).unwrap();
+    let tar = tar.into_inner().unwrap();
+    let put = || machine.engine.archive_put(&id, "/home", Default::default(), &tar[..]);
+    assert!(matches!(put().await, Err(Error::Start { .. })));
+    assert_eq!(machine.engine.archive_stat(&id, "/home/new").await.unwrap_err().status(), 404);
+    put().await.unwrap();
+    assert_eq!(machine.engine.archive_stat(&id, "/home/new").await.unwrap().size, 4);
+    for event in asked.join().unwrap() {
+        let RuntimeEvent::ContentsChange { container, path } = event else { panic!("{event:?}") };
+        let digits: String = container.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!((digits, path), (id.clone(), Sha384::digest("/home").into()));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,6 +14,7 @@ use coffer_engine::container::{AttachOptions, Attachment, Condition, LogsOptions
 use coffer_engine::images::{Image, Images};
 use coffer_engine::models::{ContainerCreateBody, ExecConfig, ExecStartConfig};
 use coffer_engine::{Engine, Error, Settings};
+use runtime_measure::Client;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const BUSYBOX: &str = "/usr/bin/busybox";
@@ -105,13 +106,20 @@ pub struct Machine {
 impl Machine {
     pub async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let engine = open(folder.path()).await;
+        let engine = open(folder.path(), None).await;
+        Self { engine, folder }
+    }
+
+    /// One that has all measured.
+    pub async fn measured(measuring: Client) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = open(folder.path(), Some(Arc::new(measuring))).await;
         Self { engine, folder }
     }
 
     /// Another engine in the same folder, as after a crash. (The old one still runs here, but nobody asks it for anything.)
     pub async fn again(&self) -> Engine {
-        open(self.folder.path()).await
+        open(self.folder.path(), None).await
     }
 
     pub async fn create(&self, json: &str) -> Result<String, Error> {
@@ -180,17 +188,11 @@ impl Machine {
     }
 }
 
-async fn open(folder: &Path) -> Engine {
+async fn open(folder: &Path, measuring: Option<Arc<Client>>) -> Engine {
     let images = Arc::new(Busybox::new(&folder.join("layer")));
     let helper = vec![env!("CARGO_BIN_EXE_coffer-helper").to_owned()];
-    let settings = Settings {
-        folder: folder.to_owned(),
-        helper,
-        images,
-        measuring: None,
-        attending: None,
-        is_sealed: false,
-    };
+    let settings =
+        Settings { folder: folder.to_owned(), helper, images, measuring, attending: None, is_sealed: false };
     Engine::open(settings).await.unwrap()
 }
 
