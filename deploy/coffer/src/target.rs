@@ -51,7 +51,11 @@ impl Target {
 
 /// Host and port of `host`, `host:port`, or `[address]:port`.
 fn split(text: &str) -> anyhow::Result<(&str, Option<u16>)> {
-    let malformed = || format!("`{text}` is neither a machine that was launched here nor HOST or HOST:PORT");
+    let malformed = || {
+        format!(
+            "`{text}` is no machine that was launched here, no file that is there, and neither HOST nor HOST:PORT"
+        )
+    };
     let end = if text.starts_with('[') {
         text.find(']').with_context(malformed)? + 1
     } else {
