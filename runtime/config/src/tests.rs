@@ -28,7 +28,7 @@ fn every_key_of_the_documentation_is_understood() {
         text.split("```toml\n").skip(1).map(|part| part.split("```").next().unwrap()).collect();
     assert!(!examples.is_empty());
     for example in examples {
-        parse(&example.replace("MII…", "MAA=")).unwrap();
+        parse(&filled_in(example)).unwrap();
     }
     let whole = parse(&examples_of(text)).unwrap();
     assert!(whole.api.client_ca.is_some());
@@ -38,7 +38,12 @@ fn every_key_of_the_documentation_is_understood() {
 }
 
 fn examples_of(text: &str) -> String {
-    text.split("```toml\n").nth(1).unwrap().split("```").next().unwrap().replace("MII…", "MAA=")
+    filled_in(text.split("```toml\n").nth(1).unwrap().split("```").next().unwrap())
+}
+
+/// With values in place of what the text leaves out.
+fn filled_in(example: &str) -> String {
+    example.replace("MII…", "MAA=").replace("sha256:…", &format!("sha256:{}", "0".repeat(64)))
 }
 
 #[test]
@@ -61,7 +66,9 @@ fn errors_name_the_line() {
         ("mode = \"open\"\nmood = 1\n", "line 2, column 1: unknown field `mood`"),
         ("\n[api]\nclient_ca = \"\"", "line 3, column 1: unknown field `client_ca`"),
         ("[api]\n\nclient-ca = \"none\"", "line 3, column 13: no `BEGIN CERTIFICATE`"),
-        ("mode = \"sealed\"", "line 1, column 8: unknown variant `sealed`"),
+        ("mode = \"shut\"", "line 1, column 8: unknown variant `shut`"),
+        ("mode = \"sealed\"", "line 1, column 1: a sealed machine needs a `workload`"),
+        ("\nworkload = \"services:\"", "line 2, column 12: a `workload` is for"),
         ("hostname = \"-\"", "line 1, column 12: `-` is not a host name"),
         ("[network]\naddress = \"10.0.0.1\"", "line 2, column 11: `10.0.0.1` is not an address"),
         ("[network]\ngateway = \"10.0.0.1\"", "line 2, column 11: `gateway` is for a static"),
