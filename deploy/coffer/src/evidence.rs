@@ -4,7 +4,7 @@
 //! and what counts is the key that the connection was made with.
 
 use std::fmt;
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::path::Path;
 use std::thread::sleep;
@@ -23,7 +23,8 @@ use sha2::{Digest as _, Sha384};
 use crate::judging::{Asked, FILE_LIMIT, Held, Judging, Verdict, read};
 use crate::tls;
 
-/// How long one step of the conversation may take. A host may take 30 seconds for a quote, and others may have asked before.
+/// How long one question may take, from the connection to the last byte of the answer. A host may take 30 seconds for a quote, and others may have
+/// asked before.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long a machine is asked again that says that too many ask, and the pause between.
@@ -107,7 +108,7 @@ impl Host {
         let start = Instant::now();
         let cannot = || format!("cannot ask {} for evidence", self.address);
         let (key, body) =
-            self.get(&format!("/v1/evidence?nonce={}", hex::encode(nonce))).with_context(cannot)?;
+            self.get(&format!("/v1/evidence?nonce={}", hex::encode(nonce)), PATIENCE).with_context(cannot)?;
         let asked = Asked {
             report_data: Some(report_data::fresh(&nonce, &key)),
             circumstances: Circumstances {
@@ -120,10 +121,11 @@ impl Host {
         Ok(Answer { held: held(self.address.clone(), &body)?, asked, key })
     }
 
-    /// One request; gives the connection's key and the body of the answer.
-    fn get(&self, target: &str) -> anyhow::Result<(Vec<u8>, Vec<u8>)> {
+    /// One request, which may take so long; gives the connection's key and the body of the answer.
+    fn get(&self, target: &str, patience: Duration) -> anyhow::Result<(Vec<u8>, Vec<u8>)> {
+        let deadline = Instant::now() + patience;
         let addresses = self.address.to_socket_addrs()?;
-        let socket = connect(addresses)?;
+        let socket = Timed { socket: connect(addresses)?, deadline };
         let (host, _) = self.address.rsplit_once(':').unwrap_or((&self.address, ""));
         let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())?;
         let mut stream = StreamOwned::new(ClientConnection::new(tls::any_server()?, name)?, socket);
@@ -138,15 +140,45 @@ impl Host {
     }
 }
 
+/// A connection that ends at a time, however slowly the other side goes on sending.
+struct Timed {
+    socket: TcpStream,
+    deadline: Instant,
+}
+
+impl Timed {
+    fn left(&self) -> io::Result<Option<Duration>> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "it takes too long to answer"));
+        }
+        Ok(Some(left))
+    }
+}
+
+impl Read for Timed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.socket.set_read_timeout(self.left()?)?;
+        self.socket.read(buffer)
+    }
+}
+
+impl Write for Timed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.socket.set_write_timeout(self.left()?)?;
+        self.socket.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.socket.flush()
+    }
+}
+
 fn connect(addresses: impl Iterator<Item = std::net::SocketAddr>) -> anyhow::Result<TcpStream> {
     let mut last = None;
     for address in addresses {
         match TcpStream::connect_timeout(&address, tls::PATIENCE) {
-            Ok(socket) => {
-                socket.set_read_timeout(Some(PATIENCE))?;
-                socket.set_write_timeout(Some(PATIENCE))?;
-                return Ok(socket);
-            }
+            Ok(socket) => return Ok(socket),
             Err(error) => last = Some(error),
         }
     }
@@ -171,4 +203,33 @@ fn body(answer: &[u8]) -> anyhow::Result<&[u8]> {
     // Without what would move the cursor of the caller's terminal.
     let message: String = message.chars().filter(|character| !character.is_control()).take(200).collect();
     bail!("it answers {}: {message}", String::from_utf8_lossy(status))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::net::TcpListener;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::Host;
+
+    #[test]
+    fn a_machine_that_goes_on_for_ever_is_left() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let (started, start) = std::sync::mpsc::channel();
+        thread::spawn(move || {
+            let (mut socket, _) = listener.accept().unwrap();
+            started.send(()).unwrap();
+            // A record of the handshake that never ends, byte by byte: each read of it is quick.
+            let mut next = [22, 3, 3, 0x40, 0].into_iter().chain(std::iter::repeat(0));
+            while next.next().is_some_and(|byte| socket.write_all(&[byte]).is_ok()) {
+                thread::sleep(Duration::from_millis(10));
+            }
+        });
+        let error = Host { address }.get("/", Duration::from_millis(300)).unwrap_err();
+        start.recv().unwrap();
+        assert!(error.to_string().contains("too long"), "{error:#}");
+    }
 }
