@@ -5,6 +5,7 @@ use std::sync::PoisonError;
 use oci_spec::runtime::{Process, Spec};
 use runtime_measure::{ContainerStart, ImageDigest, Isolation, RuntimeEvent};
 use serde::Serialize;
+use serde_json::Value;
 use sha2::{Digest as _, Sha384};
 
 use crate::container::entry::{Entry, MountKind, Record};
@@ -72,9 +73,26 @@ impl Engine {
     }
 }
 
-/// SHA-384 of a value as the engine writes it for the shim: JSON.
+/// SHA-384 of a part of an OCI configuration: of its JSON with keys and the sets of capabilities in order, so that the same thing has the same digest.
 fn digest(value: &impl Serialize) -> Option<[u8; 48]> {
-    Some(Sha384::digest(serde_json::to_vec(value).ok()?).into())
+    let mut value = serde_json::to_value(value).ok()?;
+    value.sort_all_objects();
+    sort_sets(&mut value, false);
+    Some(Sha384::digest(serde_json::to_vec(&value).ok()?).into())
+}
+
+/// Sorts the arrays of capabilities, which are sets and come in any order.
+fn sort_sets(value: &mut Value, is_of_sets: bool) {
+    match value {
+        Value::Object(fields) => {
+            fields.iter_mut().for_each(|(key, value)| sort_sets(value, is_of_sets || key == "capabilities"));
+        }
+        Value::Array(items) if is_of_sets => {
+            items.sort_by(|one, other| one.as_str().cmp(&other.as_str()));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| sort_sets(item, false)),
+        _ => {}
+    }
 }
 
 /// How far a container is kept apart from the machine: confined, unless it was given something that others have not.
@@ -126,7 +144,26 @@ fn identifier<const LENGTH: usize>(text: &str) -> Option<[u8; LENGTH]> {
 
 #[cfg(test)]
 mod tests {
-    use super::{identifier, image_digest};
+    use super::{digest, identifier, image_digest};
+
+    #[test]
+    fn the_same_process_has_the_same_digest() {
+        let process = || -> oci_spec::runtime::Process {
+            let capabilities =
+                ["CAP_CHOWN", "CAP_KILL", "CAP_SETUID", "CAP_SETGID", "CAP_FOWNER", "CAP_MKNOD"];
+            let value = serde_json::json!({
+                "cwd": "/", "user": { "uid": 0, "gid": 0 }, "args": ["b", "a"],
+                "capabilities": { "bounding": capabilities, "effective": capabilities },
+            });
+            serde_json::from_value(value).unwrap()
+        };
+        let one = digest(&process()).unwrap();
+        // The sets of each are shuffled in their own way.
+        assert!((0..50).all(|_| digest(&process()) == Some(one)));
+        let mut other = process();
+        other.set_args(Some(vec!["a".to_owned(), "b".to_owned()]));
+        assert_ne!(digest(&other), Some(one));
+    }
 
     #[test]
     fn identifiers_are_64_digits() {
